@@ -1,0 +1,113 @@
+"""ModelMonitor and ClusterModelMonitor: one reusable gauge."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from sluice.api.base import Condition, Decimal, Duration, Resource, Text
+
+Query = Annotated[str, Field(min_length=1, max_length=4096)]
+Limit = Annotated[str, Field(min_length=1, max_length=64)]
+"""A number, or a parameter such as ``${maxMs}``."""
+
+
+class Limits(Resource):
+    """Absolute limits of a value."""
+
+    max: Limit | None = None
+    """The value must not exceed this."""
+    min: Limit | None = None
+    """The value must not fall below this."""
+
+
+class Comparison(Resource):
+    """How far the candidate may be from the stable revision in the same window."""
+
+    max_ratio: Limit | None = None
+    """Candidate over stable must not exceed this."""
+    max_difference: Limit | None = None
+    """Candidate minus stable must not exceed this; with maxRatio, both must be exceeded to fail."""
+    confidence: Decimal = "0.99"
+    """For counts (bad of total): the one-sided confidence that a difference is real."""
+
+
+class SLO(Resource):
+    """A service level read from Prometheus.
+
+    Queries are grouped by identity labels, so that one query answers for every revision: either
+    ``namespace, revision`` or, for gateway metrics, ``route_namespace, route, backend``.
+    """
+
+    query: Query | None = None
+    """PromQL for the value, one series per revision. Give query, or bad (with total)."""
+    bad: Query | None = None
+    """PromQL for the number of bad events in the window; value = bad / total."""
+    total: Query
+    """PromQL for the number of events in the window: the sample size."""
+    window: Duration = timedelta(minutes=1)
+    """What ${window} stands for in the queries; the verdict counts once a step is this old."""
+    min_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    """Fewer events than this are Inconclusive."""
+    limits: Limits | None = None
+    """Absolute limits."""
+    compare: Comparison | None = None
+    """Limits relative to the stable revision."""
+
+
+class DriftSubject(StrEnum):
+    """What is compared between candidate and stable."""
+
+    PREDICTION = "Prediction"
+    INPUTS = "Inputs"
+
+
+class Drift(Resource):
+    """Does the candidate behave like the stable revision, on the same window of live traffic?"""
+
+    subject: DriftSubject = DriftSubject.PREDICTION
+    """Prediction compares the answers, Inputs the requests (is the split itself fair?)."""
+    min_samples: Annotated[int, Field(ge=10, le=20_000)] = 200
+    """Fewer rows than this on either side are Inconclusive."""
+    min_effect: Decimal = "0.1"
+    """The least effect (Kolmogorov-Smirnov distance, Cramer's V) that matters; smaller ones never fail."""
+    alpha: Decimal = "0.01"
+    """The false-alarm budget of a whole rollout, spent over its looks and columns."""
+    columns: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=512)] = []
+    """The columns compared; empty means all."""
+
+
+class Workload(Resource):
+    """Is the revision's workload healthy? Read from its pods, not from Prometheus."""
+
+    max_restarts: Annotated[int, Field(ge=0, le=100)] = 2
+    """More container restarts than this, since the release began, fail."""
+    start_timeout: Duration = timedelta(minutes=10)
+    """A workload that is not ready after this long fails."""
+
+
+class ModelMonitorSpec(Resource):
+    """Exactly one of slo, drift or workload."""
+
+    description: Text | None = None
+    """What the gauge tells, for people."""
+    parameters: Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)] = {}
+    """Parameters with their defaults; ${name} stands for one in queries and limits."""
+    slo: SLO | None = None
+    """A service level read from Prometheus."""
+    drift: Drift | None = None
+    """A comparison of behaviour by the drift service."""
+    workload: Workload | None = None
+    """The health of the revision's pods."""
+
+
+class ModelMonitorStatus(Resource):
+    """Whether the gauge can be read at all."""
+
+    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    """Ready: the dry run at creation succeeded; False says what to mend."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The spec generation that was tried."""

@@ -1,0 +1,136 @@
+"""ModelRevision: one immutable model version with its release plan, and the record of its release."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from sluice.api.base import Condition, Digest, Name, Resource, Text, Time, Word
+from sluice.api.modeldeployment import Governance, MonitorUse, Rollout, Serving
+from sluice.api.verdict import MonitorResult
+
+
+class Column(Resource):
+    """One input column of a model signature."""
+
+    name: Annotated[str, Field(max_length=256)]
+    """The column's name."""
+    type: Word
+    """Its MLflow type, for example double, long or string."""
+
+
+class ResolvedModel(Resource):
+    """A registered model version, pinned."""
+
+    name: Annotated[str, Field(min_length=1, max_length=250)]
+    """The registered model's name in MLflow."""
+    version: Annotated[str, Field(pattern=r"^[1-9][0-9]*$", max_length=10)]
+    """The version."""
+    alias: Annotated[str, Field(max_length=250)] | None = None
+    """The alias it was resolved from, if any. A later move of the alias changes nothing here."""
+    digest: Digest
+    """SHA-256 over the artifact; a model whose files differ is never started."""
+    run_id: Word | None = None
+    """The MLflow run that trained it."""
+    signature: Annotated[list[Column], Field(max_length=512)] = []
+    """The input columns in order, from the MLflow signature; empty if the model has none."""
+
+
+class ModelRevisionSpec(Resource):
+    """Immutable: what is released, how it is served, and by which plan it is judged."""
+
+    deployment: Name
+    """The ModelDeployment's name."""
+    revision: Annotated[int, Field(ge=1, le=99999)]
+    """The number N in the name <deployment>-r<N>."""
+    identity: Digest
+    """SHA-256 over the resolved model and serving: what makes two revisions the same workload."""
+    plan: Digest
+    """SHA-256 over rollout and monitors: what makes two releases judged alike."""
+    source: Digest
+    """SHA-256 over the deployment's model and serving as stated when this revision was made."""
+    model: ResolvedModel
+    """The pinned model version."""
+    serving: Serving
+    """How KServe runs it."""
+    rollout: Rollout
+    """The plan of this release."""
+    monitors: Annotated[list[MonitorUse], Field(max_length=32)] = []
+    """The gauges of this release."""
+    governance: Governance | None = None
+    """What the team stated about this release."""
+
+
+class RevisionPhase(StrEnum):
+    """Where a revision's release stands."""
+
+    PENDING = "Pending"
+    """The workload is starting; no traffic yet."""
+    PROGRESSING = "Progressing"
+    """It takes traffic, or copies of it, step by step."""
+    PAUSED = "Paused"
+    """It stands still at its weight until a person acts."""
+    PROMOTED = "Promoted"
+    """It passed; it is, or once was, the stable revision."""
+    ROLLED_BACK = "RolledBack"
+    """It failed and its traffic was taken back."""
+    SUPERSEDED = "Superseded"
+    """A newer spec arrived before it had passed."""
+
+
+class StepRecord(Resource):
+    """What happened at one step."""
+
+    index: Annotated[int, Field(ge=0, le=20)]
+    """The step, counted from 0."""
+    weight: Annotated[int, Field(ge=0, le=100)]
+    """The share of live traffic at this step, in percent."""
+    started_at: Time | None = None
+    """When the gateway was seen to apply it; absent until then."""
+    finished_at: Time | None = None
+    """When it was left, forwards or back."""
+    results: Annotated[list[MonitorResult], Field(max_length=32)] = []
+    """What the monitors said when it was left, and drift verdicts as they came."""
+
+
+class ModelRevisionStatus(Resource):
+    """The state of a release. This, and nothing else, is what the operator remembers."""
+
+    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    """Ready: whether the workload serves."""
+    phase: RevisionPhase | None = None
+    """Where the release stands."""
+    reason: Word | None = None
+    """Why the phase was entered, in one CamelCase word."""
+    message: Text | None = None
+    """Why, in a sentence."""
+    source: Digest | None = None
+    """SHA-256 over the stated spec that this revision now answers, where it differs from spec.source."""
+    lane: Annotated[int, Field(ge=0, le=1)] | None = None
+    """Which of the route's two backends is this revision's; absent while it is not in the route."""
+    step: Annotated[int, Field(ge=0, le=20)] | None = None
+    """The current step, counted from 0."""
+    steps: Annotated[list[StepRecord], Field(max_length=64)] = []
+    """What happened at each step, oldest first."""
+    targeted_at: Time | None = None
+    """When the deployment's spec last began to ask for this revision."""
+    promoted_at: Time | None = None
+    """When it last became stable."""
+    finished_at: Time | None = None
+    """When it left the traffic: rolled back, superseded, or replaced by the next stable revision."""
+    retired_at: Time | None = None
+    """When its workload was removed."""
+
+    def current_step(self) -> StepRecord | None:
+        """The record of the step being held, if one is."""
+        if not self.steps or self.step is None or self.steps[-1].index != self.step:
+            return None
+        return self.steps[-1]
+
+    def step_started_at(self) -> datetime | None:
+        """When the current step was seen to apply."""
+        record = self.current_step()
+        return record.started_at if record else None

@@ -1,0 +1,67 @@
+"""Reasons: one CamelCase word each, the same in conditions, Events, logs and metrics.
+
+docs/troubleshooting.md has a section for each that a person must act on; a test holds the two together.
+"""
+
+# Before a release can start
+MODEL_NOT_FOUND = "ModelNotFound"
+MODEL_ARTIFACT_MISSING = "ModelArtifactMissing"
+MODEL_REGISTRY_UNAVAILABLE = "ModelRegistryUnavailable"
+MODEL_RESOLVING = "ModelResolving"
+MODEL_RESOLVED = "ModelResolved"
+ALIAS_MOVED = "AliasMoved"
+INVALID_SPEC = "InvalidSpec"
+APPROVAL_UNAVAILABLE = "ApprovalUnavailable"
+MONITOR_NOT_FOUND = "MonitorNotFound"
+KSERVE_NOT_INSTALLED = "KServeNotInstalled"
+GATEWAY_API_NOT_INSTALLED = "GatewayAPINotInstalled"
+GATEWAY_NOT_FOUND = "GatewayNotFound"
+GATEWAY_NOT_PROGRAMMED = "GatewayNotProgrammed"
+HOSTNAME_CONFLICT = "HostnameConflict"
+
+# A release on its way
+REVISION_CREATED = "RevisionCreated"
+REVISION_REUSED = "RevisionReused"
+WORKLOAD_STARTING = "WorkloadStarting"
+ROUTE_NOT_PROGRAMMED = "RouteNotProgrammed"
+STEP_STARTED = "StepStarted"
+HOLDING = "Holding"
+GATES_INCONCLUSIVE = "GatesInconclusive"
+GATES_UNANSWERED = "GatesUnanswered"
+SPEC_CHANGED = "SpecChanged"
+DEADLINE_PAUSED = "ProgressDeadlinePaused"
+
+# How a release ends
+PROMOTED = "RevisionPromoted"
+SUPERSEDED = "RevisionSuperseded"
+SLO_BREACHED = "SLOBreached"
+DRIFT_DETECTED = "DriftDetected"
+WORKLOAD_UNHEALTHY = "WorkloadUnhealthy"
+PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+ROLLED_BACK = "RolledBack"
+RETIRED = "RevisionRetired"
+
+# Hand edits
+ROUTE_CORRECTED = "RouteCorrected"
+WORKLOAD_CORRECTED = "WorkloadCorrected"
+
+# Conditions without news
+SERVING = "Serving"
+NOT_SERVING = "NotServing"
+NO_MONITORS = "NoMonitors"
+ALL_PASSING = "AllPassing"
+NOT_EVALUATED = "NotEvaluated"
+
+# Why a monitor answered as it did
+WITHIN_LIMITS = "WithinLimits"
+OUTSIDE_LIMITS = "OutsideLimits"
+WORSE_THAN_STABLE = "WorseThanStable"
+TOO_FEW_SAMPLES = "TooFewSamples"
+NO_DATA = "NoData"
+NOT_A_NUMBER = "NotANumber"
+SEVERAL_SERIES = "SeveralSeries"
+WINDOW_NOT_FULL = "WindowNotFull"
+NO_STABLE_DATA = "NoStableData"
+QUERY_FAILED = "QueryFailed"
+SOURCE_UNAVAILABLE = "SourceUnavailable"
+WORKLOAD_READY = "WorkloadReady"
