@@ -52,6 +52,8 @@ class ModelRevisionSpec(Resource):
     """SHA-256 over rollout and monitors: what makes two releases judged alike."""
     source: Digest
     """SHA-256 over the deployment's model and serving as stated when this revision was made."""
+    requested_at: Time
+    """When the deployment's spec was first seen to ask for this; finer than metadata.creationTimestamp."""
     model: ResolvedModel
     """The pinned model version."""
     serving: Serving

@@ -21,7 +21,6 @@ class Revision:
     """A ModelRevision as last seen. Missing status fields have the meaning of a revision just created."""
 
     name: str
-    created_at: datetime
     spec: ModelRevisionSpec
     status: ModelRevisionStatus = ModelRevisionStatus()
 
@@ -38,7 +37,7 @@ class Revision:
     @property
     def targeted_at(self) -> datetime:
         """When the deployment's spec last began to ask for this revision."""
-        return self.status.targeted_at or self.created_at
+        return self.status.targeted_at or self.spec.requested_at
 
     @property
     def source(self) -> str:

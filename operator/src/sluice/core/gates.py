@@ -1,0 +1,176 @@
+"""Gates: what all gauges together say of a revision at its current step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluice.api.modeldeployment import MonitorMode, MonitorUse
+from sluice.api.modelmonitor import ModelMonitorSpec, Workload
+from sluice.api.modelrevision import StepRecord
+from sluice.api.verdict import MonitorResult, Verdict
+from sluice.core import lanes, reasons, steps
+from sluice.core.plan import Evaluation
+from sluice.core.steps import PlannedStep, StepKind
+from sluice.core.world import Revision, WorkloadState, World
+
+WORKLOAD = MonitorUse(name="workload-health")
+"""Judged in every release, listed or not: a crashed canary has no series and its error rate looks perfect."""
+
+CONCLUSIVE = (Verdict.PASS, Verdict.FAIL)
+_WORST_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All results at a step, and what those that decide come to."""
+
+    results: tuple[MonitorResult, ...]
+
+    @property
+    def gating(self) -> tuple[MonitorResult, ...]:
+        """The results that decide; the others are recorded only."""
+        return tuple(result for result in self.results if result.mode == MonitorMode.GATE)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst deciding verdict: Fail, Error, Inconclusive, Pass."""
+        given = {result.verdict for result in self.gating}
+        return next((verdict for verdict in _WORST_FIRST if verdict in given), Verdict.PASS)
+
+    @property
+    def failure(self) -> MonitorResult | None:
+        """The first deciding Fail, if there is one."""
+        return next((result for result in self.gating if result.verdict is Verdict.FAIL), None)
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """The names of the deciding monitors that have not passed yet."""
+        return tuple(result.name for result in self.gating if result.verdict is not Verdict.PASS)
+
+
+def judge(world: World, revision: Revision, step: PlannedStep, stable: Revision | None, now: datetime) -> Judgement:
+    """Every applicable gauge's result at this step, the workload's first. Unknown monitors are an Error."""
+    record = revision.status.current_step()
+    results = [judge_workload(world, revision, now)]
+    for use in revision.spec.monitors:
+        monitor = world.monitor(use)
+        if monitor is None:
+            results.append(_missing_monitor(use))
+        elif monitor.workload is None and steps.applicable(monitor, step, stable):
+            results.append(_measured(world, revision, use, monitor, step, record))
+    return Judgement(tuple(results))
+
+
+def workload_limits(world: World, revision: Revision) -> tuple[MonitorUse, Workload]:
+    """The listed workload monitor and its limits; the built-in one if none is listed."""
+    for use in revision.spec.monitors:
+        monitor = world.monitor(use)
+        if monitor is not None and monitor.workload is not None:
+            return use, monitor.workload
+    return WORKLOAD, Workload()
+
+
+def judge_workload(world: World, revision: Revision, now: datetime) -> MonitorResult:
+    """The workload's health, by the listed workload monitor's limits or the defaults."""
+    use, limits = workload_limits(world, revision)
+    workload = world.workload(revision)
+    verdict, reason, message = Verdict.INCONCLUSIVE, workload.reason, workload.message
+    if workload.state is WorkloadState.FAILED:
+        verdict = Verdict.FAIL
+    elif workload.restarts > limits.max_restarts:
+        verdict, reason = Verdict.FAIL, "TooManyRestarts"
+        message = f"its containers restarted {workload.restarts} times; {limits.max_restarts} are allowed"
+    elif workload.state is WorkloadState.READY:
+        verdict, reason, message = Verdict.PASS, reasons.WORKLOAD_READY, "all pods are ready"
+    elif revision.status.lane is None and now - revision.targeted_at > limits.start_timeout:
+        verdict = Verdict.FAIL
+        message = f"not ready after {int(limits.start_timeout.total_seconds())} s: {message}"
+    return MonitorResult(
+        name=use.name, verdict=verdict, reason=reason, message=message, mode=MonitorMode.GATE, observed_at=now
+    )
+
+
+def _missing_monitor(use: MonitorUse) -> MonitorResult:
+    message = f"there is no {use.kind} named {use.name}; create it, or `kubectl get mmon,cmmon` for those there are"
+    return MonitorResult(
+        name=use.name, verdict=Verdict.ERROR, reason=reasons.MONITOR_NOT_FOUND, message=message, mode=use.mode
+    )
+
+
+def _measured(
+    world: World,
+    revision: Revision,
+    use: MonitorUse,
+    monitor: ModelMonitorSpec,
+    step: PlannedStep,
+    record: StepRecord | None,
+) -> MonitorResult:
+    if monitor.drift is not None and (looked := _looked(record, use)) is not None:
+        return looked
+    result = world.results.get((revision.name, use.name))
+    started = record.started_at if record else None
+    if started is None or result is None or result.observed_at is None or result.observed_at < started:
+        message = "a verdict is due when the hold ends" if monitor.drift else "not measured at this step yet"
+        return _unmeasured(use, reasons.NOT_EVALUATED, message)
+    if monitor.drift is not None and result.observed_at < started + step.hold:
+        return _unmeasured(use, reasons.NOT_EVALUATED, "a verdict is due when the hold ends")
+    if monitor.slo is not None and result.verdict is Verdict.PASS and not _within(result, started):
+        return _unmeasured(use, reasons.WINDOW_NOT_FULL, "passing, but measured partly before this step")
+    return result.model_copy(update={"mode": use.mode})
+
+
+def _looked(record: StepRecord | None, use: MonitorUse) -> MonitorResult | None:
+    # One look per hold: once a look is on record, neither luck nor a restart gets another.
+    results = record.results if record else []
+    return next((r for r in results if r.name == use.name and r.verdict in CONCLUSIVE), None)
+
+
+def _within(result: MonitorResult, started: datetime) -> bool:
+    return result.window_start is not None and result.window_start >= started
+
+
+def _unmeasured(use: MonitorUse, reason: str, message: str) -> MonitorResult:
+    return MonitorResult(name=use.name, verdict=Verdict.INCONCLUSIVE, reason=reason, message=message, mode=use.mode)
+
+
+def drift_looks(world: World, revision: Revision, judgement: Judgement) -> list[MonitorResult]:
+    """Conclusive drift results of this step, to be put on record at once."""
+    names = {use.name for use in revision.spec.monitors if (m := world.monitor(use)) is not None and m.drift}
+    return [result for result in judgement.results if result.name in names and result.verdict in CONCLUSIVE]
+
+
+def evaluations(
+    world: World, revisions: tuple[Revision, ...], revision: Revision, stable: Revision | None, now: datetime
+) -> tuple[Evaluation, ...]:
+    """What must be measured for the revision's current step: levels all the time, drift when the hold ends."""
+    step, record = steps.current(revision, stable), revision.status.current_step()
+    if step is None or record is None or record.started_at is None or revision.status.lane is None:
+        return ()
+    if step.kind is StepKind.APPROVAL:
+        return ()
+    wanted: list[Evaluation] = []
+    for use in revision.spec.monitors:
+        monitor = world.monitor(use)
+        if monitor is None or monitor.workload or not steps.applicable(monitor, step, stable):
+            continue
+        if monitor.drift and (now < record.started_at + step.hold or _looked(record, use)):
+            continue
+        compare_with = stable if steps.comparable(step, stable) else None
+        wanted.append(
+            Evaluation(
+                namespace=world.namespace,
+                deployment=world.name,
+                revision=revision.name,
+                use=use,
+                monitor=monitor,
+                since=record.started_at,
+                lane=revision.status.lane,
+                lane_clean_since=lanes.clean_since(revision, revisions),
+                stable=compare_with.name if compare_with else None,
+                stable_lane=compare_with.status.lane if compare_with else None,
+                mirrored=step.mirror > 0,
+                alpha=steps.alpha(world, revision, stable, monitor) if monitor.drift else None,
+            )
+        )
+    return tuple(wanted)

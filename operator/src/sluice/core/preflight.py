@@ -1,0 +1,103 @@
+"""Preflight: why a release cannot begin. The first problem found is the one that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sluice.api.base import format_duration
+from sluice.core import reasons
+from sluice.core.steps import StepKind, planned
+from sluice.core.world import Resolved, Resolving, World
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why nothing can start, and what a person can do about it."""
+
+    reason: str
+    message: str
+    transient: bool = False
+    """It may pass by itself, such as an outage, and is no fault of the spec."""
+
+
+def problem(world: World) -> Problem | None:
+    """The first thing that keeps this spec from being released, or None."""
+    return next(problems(world), None)
+
+
+def problems(world: World) -> Iterator[Problem]:
+    """Everything that keeps this spec from being released, what others depend on first."""
+    yield from _cluster(world)
+    yield from _plan(world)
+    yield from _model(world)
+
+
+def _cluster(world: World) -> Iterator[Problem]:
+    environment, gateway = world.environment, world.spec.traffic.gateway
+    where = f"{gateway.namespace}/{gateway.name}"
+    if not environment.kserve:
+        yield Problem(
+            reasons.KSERVE_NOT_INSTALLED,
+            "this cluster has no InferenceService API; install KServe (Standard mode), "
+            "then Sluice carries on by itself",
+        )
+    if not environment.gateway_api:
+        yield Problem(
+            reasons.GATEWAY_API_NOT_INSTALLED,
+            "this cluster has no HTTPRoute API; install the Gateway API CRDs and a controller such as Envoy Gateway",
+        )
+    elif not environment.gateway_exists:
+        yield Problem(
+            reasons.GATEWAY_NOT_FOUND,
+            f"there is no Gateway {where}; create it, or correct spec.traffic.gateway "
+            "(`kubectl get gateways -A` lists those there are)",
+        )
+    elif not environment.gateway_programmed:
+        yield Problem(
+            reasons.GATEWAY_NOT_PROGRAMMED,
+            f"Gateway {where} is not programmed by its controller; see `kubectl describe gateway {gateway.name} "
+            f"-n {gateway.namespace}`",
+            transient=True,
+        )
+    for hostname, owner in environment.hostname_conflicts:
+        yield Problem(
+            reasons.HOSTNAME_CONFLICT,
+            f"hostname {hostname} belongs to ModelDeployment {owner}, which is older; choose another in "
+            "spec.traffic.hostnames",
+        )
+
+
+def _plan(world: World) -> Iterator[Problem]:
+    rollout = world.spec.rollout
+    for number, step in enumerate(planned(rollout.steps), start=1):
+        if step.kind is StepKind.APPROVAL:
+            yield Problem(
+                reasons.APPROVAL_UNAVAILABLE,
+                f"spec.rollout.steps: step {number} waits for an approval, and this version of Sluice "
+                "has no decisions by people yet; remove the step",
+            )
+    # Kept beside the CEL rule: objects stored before the rule existed are not re-admitted.
+    total = sum((step.hold for step in planned(rollout.steps)), start=type(rollout.progress_deadline)())
+    if total >= rollout.progress_deadline:
+        yield Problem(
+            reasons.INVALID_SPEC,
+            f"the holds add up to {format_duration(total)}, which spec.rollout.progressDeadline "
+            f"({format_duration(rollout.progress_deadline)}) does not allow; raise it",
+        )
+    missing = sorted(f"{use.kind}/{use.name}" for use in world.spec.monitors if world.monitor(use) is None)
+    if missing:
+        yield Problem(
+            reasons.MONITOR_NOT_FOUND,
+            f"spec.monitors names {', '.join(missing)}, which does not exist; create it or correct the name "
+            "(`kubectl get mmon,cmmon` lists those there are)",
+        )
+
+
+def _model(world: World) -> Iterator[Problem]:
+    resolution = world.resolution
+    if isinstance(resolution, Resolving):
+        yield Problem(reasons.MODEL_RESOLVING, "resolving the model and computing its digest", transient=True)
+    elif not isinstance(resolution, Resolved):
+        transient = resolution.reason == reasons.MODEL_REGISTRY_UNAVAILABLE
+        yield Problem(resolution.reason, resolution.message, transient)

@@ -1,0 +1,370 @@
+"""Rollout: the rules by which a release moves. Each is a small function over a :class:`Draft`.
+
+The states of a revision, and what moves it::
+
+                     spec asks for it              route shows its lane
+      (none) ───────────────────────► Pending ───────────────────────► Progressing ──► Promoted
+                                         │        gates pass, hold over: next step ─┘      │
+                                         │                                                 │ a newer one
+      RolledBack ◄── a gate fails, or ───┴── (Paused) ◄── deadline, onDeadline: Pause      │ is promoted
+                     the deadline passes                                                   ▼
+      Superseded ◄── the spec asks for another before it was promoted             replaced, then retired
+
+Invariants, held by the property tests: shares sum to 100; a share never rises unless every gate passed on
+the step before; Inconclusive and Error move nothing; every release ends; a rollback goes to the revision
+that was promoted last.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sluice.api.modeldeployment import OnDeadline
+from sluice.api.modelrevision import ModelRevisionSpec, RevisionPhase
+from sluice.api.verdict import MonitorResult, Verdict
+from sluice.core import gates, identity, lanes, preflight, reasons, steps
+from sluice.core.draft import Draft
+from sluice.core.gates import Judgement
+from sluice.core.plan import NewRevision
+from sluice.core.steps import NO_HOLD, PlannedStep, StepKind
+from sluice.core.world import Resolved, Revision, WorkloadState, World
+
+LANE_GRACE = timedelta(seconds=2)
+"""How long a failed revision stands in its lane at one millionth before the lane is handed back."""
+RETIRE_GRACE = timedelta(seconds=30)
+"""How long a failed workload is kept, for requests in flight and for `kubectl logs`."""
+
+_FAILURE_REASONS = {"slo": reasons.SLO_BREACHED, "drift": reasons.DRIFT_DETECTED}
+
+
+def advance(draft: Draft) -> None:
+    """Apply every rule once, in order."""
+    close_replaced(draft)
+    follow_spec(draft)
+    supersede(draft)
+    leave_lanes(draft)
+    progress(draft)
+    retire(draft)
+    forget(draft)
+
+
+def settled(world: World) -> bool:
+    """Whether the newest target already answers the stated spec, so that nothing need be resolved."""
+    target = lanes.target_of(world.revisions)
+    return target is not None and _answers(world, target)
+
+
+def _answers(world: World, target: Revision) -> bool:
+    if target.source != identity.source(world.spec):
+        return False
+    # A plan edited in mid-release is a new release: the record must name the plan that judged it.
+    return not target.in_progress or target.spec.plan == identity.plan(world.spec.rollout, world.spec.monitors)
+
+
+def close_replaced(draft: Draft) -> None:
+    """An earlier stable revision left the traffic when its successor was promoted."""
+    stable = draft.stable
+    for revision in draft.revisions:
+        if (
+            stable is not None
+            and revision.name != stable.name
+            and revision.phase is RevisionPhase.PROMOTED
+            and revision.status.finished_at is None
+        ):
+            draft.update(revision, finished_at=stable.status.promoted_at)
+
+
+def follow_spec(draft: Draft) -> None:
+    """Make the revision that the spec asks for, or turn back to one that still runs."""
+    world, target = draft.world, draft.target
+    if target is not None and _answers(world, target):
+        return
+    draft.problem = preflight.problem(world)
+    if draft.problem is not None or not isinstance(world.resolution, Resolved):
+        return
+    source = identity.source(world.spec)
+    workload = identity.workload(world.resolution.model, world.spec.serving)
+    plan = identity.plan(world.spec.rollout, world.spec.monitors)
+    if target is not None and target.in_progress and (target.spec.identity, target.spec.plan) == (workload, plan):
+        draft.update(target, source=source)  # stated differently, meaning the same
+        return
+    reusable = _reusable(draft, workload)
+    if reusable is not None:
+        draft.update(reusable, source=source, targeted_at=draft.now)
+        draft.say(reasons.REVISION_REUSED, f"the spec asks for {reusable.name} again, which still runs", reusable)
+        return
+    draft.create = _new_revision(world, world.resolution, source, workload, plan, draft.now)
+    draft.say(
+        reasons.REVISION_CREATED,
+        f"{draft.create.name}: model {world.resolution.model.name} version {world.resolution.model.version}, "
+        f"{world.resolution.model.digest}",
+    )
+
+
+def _reusable(draft: Draft, workload: str) -> Revision | None:
+    stable = draft.stable
+    same = [
+        r for r in draft.revisions if r.spec.identity == workload and r.phase is RevisionPhase.PROMOTED and r.running
+    ]
+    if stable is not None and stable in same:
+        return stable
+    return max(same, key=lambda r: r.number, default=None)
+
+
+def _new_revision(
+    world: World, resolution: Resolved, source: str, workload: str, plan: str, now: datetime
+) -> NewRevision:
+    number = max((revision.number for revision in world.revisions), default=0) + 1
+    spec = ModelRevisionSpec(
+        deployment=world.name,
+        revision=number,
+        identity=workload,
+        plan=plan,
+        source=source,
+        requested_at=now,
+        model=resolution.model,
+        serving=world.spec.serving,
+        rollout=world.spec.rollout,
+        monitors=world.spec.monitors,
+        governance=world.spec.governance,
+    )
+    return NewRevision(f"{world.name}-r{number}", spec)
+
+
+def supersede(draft: Draft) -> None:
+    """A release that the spec no longer asks for ends; its traffic returns to the stable revision."""
+    target = draft.target
+    for revision in draft.revisions:
+        if target is not None and revision.in_progress and revision.name != target.name:
+            message = f"the spec asked for {target.name} before this one was promoted"
+            draft.enter(
+                _close_step(draft, revision),
+                RevisionPhase.SUPERSEDED,
+                reasons.SUPERSEDED,
+                message,
+                finished_at=draft.now,
+            )
+            draft.say(reasons.SUPERSEDED, f"{revision.name}: {message}", revision)
+
+
+def leave_lanes(draft: Draft) -> None:
+    """A revision that ended hands its lane back once the gateway was seen to have taken its traffic away."""
+    for revision in draft.revisions:
+        finished = revision.status.finished_at
+        if revision.status.lane is None or finished is None:
+            continue
+        base = lanes.base_of(draft.revisions)
+        if base is None or revision.phase is RevisionPhase.PROMOTED:
+            grace = revision.spec.rollout.rollback_window if base is not None else timedelta(0)
+        elif base.name == revision.name:
+            continue  # a superseded first release serves until its successor is ready
+        else:
+            grace = LANE_GRACE
+        if draft.now < finished + grace:
+            draft.wake(finished + grace)
+        elif base is None or draft.routed:
+            draft.update(revision, lane=None)
+
+
+def progress(draft: Draft) -> None:
+    """Move the target one state on, if it may."""
+    target = draft.target
+    if target is None or (draft.stable is not None and target.name == draft.stable.name):
+        return
+    if target.phase is RevisionPhase.PROMOTED:
+        _return_to(draft, target)
+    elif target.phase is RevisionPhase.PENDING:
+        _start(draft, target)
+    elif target.in_progress:
+        _hold(draft, target)
+
+
+def _return_to(draft: Draft, target: Revision) -> None:
+    # It was promoted before and still runs: no steps, one write of the route.
+    if draft.world.workload(target).state is not WorkloadState.READY:
+        return
+    if target.status.lane is None:
+        target = _enter_lane(draft, target)
+    message = "returned to a revision that was promoted before, within its rollback window"
+    draft.enter(target, RevisionPhase.PROMOTED, reasons.PROMOTED, message, promoted_at=draft.now, finished_at=None)
+    draft.say(reasons.PROMOTED, f"{target.name}: {message}", target)
+
+
+def _start(draft: Draft, revision: Revision) -> None:
+    workload = draft.world.workload(revision)
+    judged = gates.judge_workload(draft.world, revision, draft.now)
+    if judged.verdict is Verdict.FAIL:
+        roll_back(draft, revision, reasons.WORKLOAD_UNHEALTHY, f"{judged.reason}: {judged.message}")
+    elif _past_deadline(draft, revision):
+        _end_late(draft, revision, f"its workload is not ready: {workload.message}")
+    elif workload.state is not WorkloadState.READY:
+        message = f"waiting for the workload: {workload.message}"
+        draft.enter(revision, RevisionPhase.PENDING, workload.reason or reasons.WORKLOAD_STARTING, message)
+        draft.wake(revision.targeted_at + gates.workload_limits(draft.world, revision)[1].start_timeout)
+    elif revision.status.lane is None:
+        _enter_lane(draft, revision)
+    elif draft.routed:
+        step = steps.release_plan(revision, draft.stable)[0]
+        revision = draft.enter(revision, RevisionPhase.PROGRESSING, reasons.WORKLOAD_READY, "the workload is ready")
+        draft.open_step(revision, 0, step.weight)
+
+
+def _enter_lane(draft: Draft, revision: Revision) -> Revision:
+    base = lanes.base_of(draft.revisions)
+    home = base.status.lane if base is not None and base.status.lane is not None else 1
+    lane = 1 - home
+    for other in draft.revisions:
+        if other.status.lane == lane and other.name != revision.name:
+            draft.update(other, lane=None)
+    return draft.update(revision, lane=lane)
+
+
+def _hold(draft: Draft, revision: Revision) -> None:
+    stable = draft.stable
+    step, record = steps.current(revision, stable), revision.status.current_step()
+    if step is None or record is None:
+        # A crash between the phase and the record cannot happen (one write), a hand-edited status can.
+        draft.open_step(revision, 0, steps.release_plan(revision, stable)[0].weight)
+        return
+    judgement = gates.judge(draft.world, revision, step, stable, draft.now)
+    if (failure := judgement.failure) is not None:
+        kind = _kind(draft, revision, failure)
+        roll_back(draft, revision, kind, f"{failure.name}: {failure.message}", judgement)
+    elif record.started_at is None:
+        _begin_step(draft, revision, step)
+    elif revision.phase is RevisionPhase.PAUSED:
+        return
+    elif _past_deadline(draft, revision):
+        _end_late(draft, revision, _waiting(judgement), judgement)
+    else:
+        _watch(draft, revision, step, record.started_at, judgement)
+
+
+def _begin_step(draft: Draft, revision: Revision, step: PlannedStep) -> None:
+    if draft.routed:
+        revision = draft.record(revision, started_at=draft.now)
+        plan = steps.release_plan(revision, draft.stable)
+        index = (revision.status.step or 0) + 1
+        copies = f", {step.mirror} % mirrored" if step.mirror else ""
+        message = f"{revision.name}: step {index} of {len(plan)}, {step.weight} % of the traffic{copies}"
+        draft.say(reasons.STEP_STARTED, message, revision)
+        draft.wake(draft.now + step.hold)
+    elif _past_deadline(draft, revision):
+        _end_late(draft, revision, "the gateway did not carry out the step")
+
+
+def _watch(draft: Draft, revision: Revision, step: PlannedStep, started: datetime, judgement: Judgement) -> None:
+    looks = gates.drift_looks(draft.world, revision, judgement)
+    known = {result.name for result in revision.status.steps[-1].results}
+    if fresh := [look for look in looks if look.name not in known]:
+        revision = draft.record(revision, results=[*revision.status.steps[-1].results, *fresh])
+    over = started + step.hold
+    if draft.now < over:
+        draft.wake(over)
+        return
+    draft.wake(revision.targeted_at + revision.spec.rollout.progress_deadline)
+    if draft.problem is not None or draft.create is not None:
+        return  # the spec asks for something else: this one may fall, but not rise
+    if step.kind is StepKind.APPROVAL:
+        return  # preflight refuses such plans; until people can decide, nobody has approved
+    # Arriving at 100 % without a hold, every gate has passed already. A first release has all the traffic
+    # and nothing to return to: only a Fail stops it.
+    arrived = step.weight == 100 and step.hold == NO_HOLD
+    if judgement.verdict is Verdict.PASS or arrived or draft.stable is None:
+        _next_step(draft, revision, judgement)
+
+
+def _next_step(draft: Draft, revision: Revision, judgement: Judgement) -> None:
+    plan = steps.release_plan(revision, draft.stable)
+    revision = _close_step(draft, revision, judgement)
+    index = (revision.status.step or 0) + 1
+    if index < len(plan):
+        draft.open_step(revision, index, plan[index].weight)
+        return
+    unread = judgement.waiting_for if draft.stable is None else ()
+    message = "every gate passed on every step" if draft.stable else "first release: ready, and no gate failed"
+    message += f" ({', '.join(unread)} could not tell yet)" if unread else ""
+    draft.enter(revision, RevisionPhase.PROMOTED, reasons.PROMOTED, message, promoted_at=draft.now)
+    draft.say(reasons.PROMOTED, f"{revision.name}: {message}", revision)
+
+
+def _close_step(draft: Draft, revision: Revision, judgement: Judgement | None = None) -> Revision:
+    record = revision.status.current_step()
+    if record is None or record.finished_at is not None:
+        return revision
+    if judgement is None:
+        return draft.record(revision, finished_at=draft.now)
+    return draft.record(revision, finished_at=draft.now, results=list(judgement.results)[:32])
+
+
+def roll_back(draft: Draft, revision: Revision, reason: str, message: str, judgement: Judgement | None = None) -> None:
+    """Take the traffic back: one status write, after which the route says so."""
+    stable = draft.stable
+    revision = _close_step(draft, revision, judgement)
+    draft.enter(revision, RevisionPhase.ROLLED_BACK, reason, message, finished_at=draft.now)
+    rest = f"{stable.name} has all the traffic" if stable else "there is no earlier revision; nothing is served"
+    draft.say(reason, f"{revision.name} rolled back: {message}; {rest}", revision, warn=True)
+
+
+def _kind(draft: Draft, revision: Revision, failure: MonitorResult) -> str:
+    for use in revision.spec.monitors:
+        monitor = draft.world.monitor(use) if use.name == failure.name else None
+        if monitor is not None and monitor.workload is None:
+            return _FAILURE_REASONS["drift" if monitor.drift else "slo"]
+    return reasons.WORKLOAD_UNHEALTHY
+
+
+def _past_deadline(draft: Draft, revision: Revision) -> bool:
+    at = revision.targeted_at + revision.spec.rollout.progress_deadline
+    draft.wake(at)
+    return draft.now >= at
+
+
+def _end_late(draft: Draft, revision: Revision, why: str, judgement: Judgement | None = None) -> None:
+    if revision.spec.rollout.on_deadline is OnDeadline.ROLLBACK:
+        roll_back(draft, revision, reasons.PROGRESS_DEADLINE_EXCEEDED, f"not done in time: {why}", judgement)
+        return
+    message = f"not done in time, and onDeadline is Pause: {why}"
+    draft.enter(revision, RevisionPhase.PAUSED, reasons.DEADLINE_PAUSED, message)
+    draft.say(reasons.DEADLINE_PAUSED, f"{revision.name}: {message}", revision, warn=True)
+
+
+def _waiting(judgement: Judgement) -> str:
+    waiting = [f"{r.name} ({r.verdict}: {r.message})" for r in judgement.gating if r.verdict is not Verdict.PASS]
+    return f"waiting for {', '.join(waiting)}" if waiting else "the holds were not over"
+
+
+def retire(draft: Draft) -> None:
+    """Remove the workload of a revision that has left the route for good."""
+    for revision in draft.revisions:
+        finished = revision.status.finished_at
+        target = draft.target
+        if (
+            finished is None
+            or not revision.running
+            or revision.status.lane is not None
+            or (target is not None and revision.name == target.name and revision.phase is RevisionPhase.PROMOTED)
+        ):
+            continue
+        rolled_back = revision.phase is RevisionPhase.ROLLED_BACK
+        grace = RETIRE_GRACE if rolled_back else LANE_GRACE
+        if revision.phase is RevisionPhase.PROMOTED:
+            grace = revision.spec.rollout.rollback_window
+        if draft.now < finished + grace:
+            draft.wake(finished + grace)
+        elif _route_settled(draft):
+            draft.update(revision, retired_at=draft.now)
+            draft.say(reasons.RETIRED, f"{revision.name}: its workload is removed", revision)
+
+
+def _route_settled(draft: Draft) -> bool:
+    """Whether the gateway was seen to send nothing outside the present intent: before that, nothing is removed."""
+    return draft.routed if draft.intent is not None else draft.world.route is None
+
+
+def forget(draft: Draft) -> None:
+    """Delete the oldest finished revisions beyond the history limit; never one that still has a workload."""
+    target = draft.target  # forgetting what the spec asks for would release it again
+    retired = [r for r in draft.revisions if not r.running and (target is None or r.name != target.name)]
+    excess = len(retired) - draft.world.spec.rollout.revision_history_limit
+    draft.forget.extend(revision.name for revision in retired[: max(0, excess)])

@@ -1,0 +1,242 @@
+"""Status: a deployment's state for people and machines, derived afresh from the revisions at every decision.
+
+It says what was seen, not what was asked for: traffic shares are those the gateway reported to have applied.
+While nothing happens it does not change by a byte, so that nothing is written.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sluice.api.base import Condition, ConditionStatus, format_time
+from sluice.api.modeldeployment import ModelDeploymentStatus, Phase, StepStatus, TrafficShare
+from sluice.api.modelrevision import RevisionPhase
+from sluice.api.verdict import MonitorResult, Verdict
+from sluice.core import gates, lanes, reasons, steps
+from sluice.core.draft import Draft
+from sluice.core.gates import Judgement
+from sluice.core.world import Resolving, Revision, Unresolved, WorkloadState
+
+TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+
+
+class Says(NamedTuple):
+    """A condition's content without its bookkeeping."""
+
+    status: ConditionStatus
+    reason: str
+    message: str
+
+
+def derive(draft: Draft) -> ModelDeploymentStatus:
+    """The deployment's status after this decision."""
+    world, before = draft.world, draft.world.status
+    judgement = judge(draft)
+    phase, message = _phase(draft, judgement)
+    said = {
+        "Ready": _ready(draft),
+        "Progressing": _progressing(draft, message),
+        "ModelResolved": _resolved(draft),
+        "GovernanceSatisfied": Says(UNKNOWN, reasons.NOT_EVALUATED, "no governance policies are evaluated yet"),
+        "MonitorsPassing": _monitors(draft, judgement),
+        "Promoted": _promoted(draft),
+    }
+    stable, candidate = draft.stable, _moving(draft)
+    return ModelDeploymentStatus(
+        conditions=[_condition(draft, kind, says) for kind, says in said.items()],
+        observed_generation=world.generation,
+        phase=phase,
+        message=message,
+        stable_revision=stable.name if stable else None,
+        candidate_revision=candidate.name if candidate else None,
+        traffic=_traffic(draft),
+        step=_step(draft),
+        monitors=_results(judgement, before.monitors) if judgement else before.monitors,
+        url=f"http://{world.spec.traffic.hostnames[0]}",
+    )
+
+
+def judge(draft: Draft) -> Judgement | None:
+    """What the gauges say of the candidate at its step; None outside a step."""
+    candidate = draft.candidate
+    step = steps.current(candidate, draft.stable) if candidate else None
+    if candidate is None or step is None:
+        return None
+    return gates.judge(draft.world, candidate, step, draft.stable, draft.now)
+
+
+def _moving(draft: Draft) -> Revision | None:
+    """The target while it is not stable and has not failed."""
+    target, stable = draft.target, draft.stable
+    if target is None or (stable is not None and target.name == stable.name):
+        return None
+    return target if target.in_progress or target.phase is RevisionPhase.PROMOTED else None
+
+
+def _phase(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
+    problem, target, stable = draft.problem, draft.target, draft.stable
+    serving = f"{stable.name} serves all the traffic" if stable else "nothing is served"
+    if draft.create is not None:
+        return Phase.PROGRESSING, f"{draft.create.name} is being created"
+    if problem is not None:
+        moving = _moving(draft)
+        rest = f"{moving.name} holds where it is" if moving else serving
+        if problem.reason == reasons.MODEL_RESOLVING:
+            return Phase.EVALUATING, f"{problem.message}; {rest}"
+        phase = Phase.DEGRADED if stable and not problem.transient else Phase.PENDING
+        return phase, f"{problem.message}; {rest}"
+    if target is None:
+        return Phase.PENDING, "nothing was released yet"
+    if stable is not None and target.name == stable.name:
+        return Phase.HEALTHY, f"{stable.name} serves all the traffic"
+    if target.phase is RevisionPhase.PAUSED:
+        return Phase.PAUSED, f"{target.name}: {target.status.message}"
+    if target.phase in (RevisionPhase.ROLLED_BACK, RevisionPhase.SUPERSEDED):
+        return Phase.DEGRADED, f"{target.name} rolled back: {target.status.message}; {serving}"
+    return Phase.PROGRESSING, f"{target.name}: {_progress(draft, target, judgement)}"
+
+
+def _progress(draft: Draft, target: Revision, judgement: Judgement | None) -> str:
+    record, step = target.status.current_step(), steps.current(target, draft.stable)
+    if record is None or step is None:
+        return target.status.message or "its workload is being created"
+    plan = steps.release_plan(target, draft.stable)
+    copies = f", {step.mirror} % mirrored" if step.mirror else ""
+    where = f"step {record.index + 1} of {len(plan)}, {step.weight} % of the traffic{copies}"
+    if record.started_at is None:
+        route = draft.world.route
+        detail = f" ({route.message})" if route is not None and route.message else ""
+        return f"{where}: waiting for the gateway to carry it out{detail}"
+    over = record.started_at + step.hold
+    if draft.now < over:
+        return f"{where}: holding until {format_time(over.replace(microsecond=0))}"
+    waiting = ", ".join(judgement.waiting_for) if judgement else ""
+    return f"{where}: the hold is over, waiting for {waiting}" if waiting else where
+
+
+def _ready(draft: Draft) -> Says:
+    base, route = lanes.base_of(draft.revisions), draft.world.route
+    if base is None:
+        reason = draft.problem.reason if draft.problem else reasons.NOT_SERVING
+        return Says(FALSE, reason, draft.problem.message if draft.problem else "no revision receives traffic")
+    workload = draft.world.workload(base)
+    if workload.state is not WorkloadState.READY:
+        return Says(FALSE, workload.reason or reasons.NOT_SERVING, f"{base.name}: {workload.message}")
+    if route is None or not route.programmed:
+        message = route.message if route and route.message else "the gateway has not taken over the route yet"
+        return Says(FALSE, (route.reason if route else "") or reasons.ROUTE_NOT_PROGRAMMED, message)
+    return Says(TRUE, reasons.SERVING, f"{base.name} answers requests")
+
+
+def _progressing(draft: Draft, message: str) -> Says:
+    target = draft.target
+    if draft.problem is not None:
+        status = UNKNOWN if draft.problem.transient else FALSE
+        return Says(status, draft.problem.reason, draft.problem.message)
+    if target is None:
+        return Says(UNKNOWN, reasons.REVISION_CREATED, message)
+    if _moving(draft) is None or target.phase is RevisionPhase.PAUSED:
+        return Says(FALSE, target.status.reason or reasons.PROMOTED, message)
+    started = target.status.step_started_at() is not None
+    waiting = reasons.WORKLOAD_STARTING if target.status.step is None else reasons.ROUTE_NOT_PROGRAMMED
+    return Says(TRUE, reasons.HOLDING if started else waiting, message)
+
+
+def _resolved(draft: Draft) -> Says:
+    resolution, target = draft.world.resolution, draft.target
+    if draft.problem is not None and isinstance(resolution, Resolving):
+        return Says(UNKNOWN, reasons.MODEL_RESOLVING, "resolving the model and computing its digest")
+    if draft.problem is not None and isinstance(resolution, Unresolved):
+        return Says(FALSE, resolution.reason, resolution.message)
+    if target is None:
+        return Says(UNKNOWN, reasons.NOT_EVALUATED, "no revision was made yet")
+    pinned, now_at = target.spec.model, draft.world.alias_version
+    if pinned.alias is not None and now_at is not None and now_at != pinned.version:
+        message = (
+            f"alias {pinned.alias} now points at version {now_at}; {target.name} stays at version {pinned.version}, "
+            f"to which it was pinned. To release the other, state it: spec.model.version: '{now_at}'"
+        )
+        return Says(TRUE, reasons.ALIAS_MOVED, message)
+    return Says(TRUE, reasons.MODEL_RESOLVED, f"{pinned.name} version {pinned.version}, {pinned.digest}")
+
+
+def _monitors(draft: Draft, judgement: Judgement | None) -> Says:
+    target = draft.target
+    if judgement is None and target is not None and target.status.steps and target.status.steps[-1].results:
+        judgement = Judgement(tuple(target.status.steps[-1].results))
+    if judgement is None:
+        return Says(UNKNOWN, reasons.NO_MONITORS, "no monitor has been read yet")
+    if judgement.verdict is Verdict.PASS:
+        return Says(TRUE, reasons.ALL_PASSING, f"{len(judgement.gating)} monitors pass")
+    if (failure := judgement.failure) is not None:
+        return Says(FALSE, failure.reason, f"{failure.name}: {failure.message}")
+    error = judgement.verdict is Verdict.ERROR
+    reason = reasons.GATES_UNANSWERED if error else reasons.GATES_INCONCLUSIVE
+    told = [f"{r.name}: {r.reason}" for r in judgement.gating if r.verdict is not Verdict.PASS]
+    return Says(UNKNOWN, reason, "; ".join(told))
+
+
+def _promoted(draft: Draft) -> Says:
+    target, stable, problem = draft.target, draft.stable, draft.problem
+    if draft.create is not None or (target is not None and _moving(draft) is not None and problem is None):
+        return Says(UNKNOWN, reasons.HOLDING, "the release is in progress")
+    if problem is not None:
+        return Says(UNKNOWN if problem.transient else FALSE, problem.reason, problem.message)
+    if target is None:
+        return Says(UNKNOWN, reasons.NOT_EVALUATED, "nothing was released yet")
+    if stable is not None and target.name == stable.name:
+        return Says(TRUE, reasons.PROMOTED, f"{stable.name}: {stable.status.message or 'promoted'}")
+    return Says(FALSE, target.status.reason or reasons.ROLLED_BACK, f"{target.name}: {target.status.message}")
+
+
+def _traffic(draft: Draft) -> list[TrafficShare] | None:
+    route = draft.world.route
+    if route is None:
+        return None
+    if not route.programmed or route.intent is None:
+        return draft.world.status.traffic  # what was last seen to apply
+    shares = lanes.percentages(route.intent)
+    return [TrafficShare(revision=name, weight=weight) for name, weight in sorted(shares.items())]
+
+
+def _step(draft: Draft) -> StepStatus | None:
+    candidate = draft.candidate
+    step = steps.current(candidate, draft.stable) if candidate else None
+    if candidate is None or step is None or candidate.status.step is None:
+        return None
+    plan = steps.release_plan(candidate, draft.stable)
+    return StepStatus(
+        index=candidate.status.step + 1,
+        of=len(plan),
+        kind=step.kind,
+        weight=step.weight,
+        started_at=candidate.status.step_started_at(),
+    )
+
+
+def _results(judgement: Judgement, before: list[MonitorResult] | None) -> list[MonitorResult]:
+    """The results, but figures change only with the words: a live value is a metric, not a status write."""
+    known = {result.name: result for result in before or []}
+
+    def steady(result: MonitorResult) -> MonitorResult:
+        old = known.get(result.name)
+        same = old is not None and (old.verdict, old.reason, old.mode) == (result.verdict, result.reason, result.mode)
+        return old if old is not None and same else result
+
+    return [steady(result) for result in judgement.results][:32]
+
+
+def _condition(draft: Draft, kind: str, says: Says) -> Condition:
+    before = next((c for c in draft.world.status.conditions if c.type == kind), None)
+    changed: datetime = draft.now
+    if before is not None and before.status == says.status:
+        changed = before.last_transition_time
+    return Condition(
+        type=kind,
+        status=says.status,
+        reason=says.reason,
+        message=says.message[:4096],
+        last_transition_time=changed,
+        observed_generation=draft.world.generation,
+    )

@@ -1,0 +1,105 @@
+"""Steps: the plan of a release as a flat list, and which gauges can speak at each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from sluice.api.modeldeployment import MonitorMode, Step
+from sluice.api.modelmonitor import ModelMonitorSpec
+from sluice.core.world import Revision, World
+
+NO_HOLD = timedelta(0)
+
+
+class StepKind(StrEnum):
+    """What a step does."""
+
+    SHADOW = "Shadow"
+    WEIGHT = "Weight"
+    APPROVAL = "Approval"
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step: the candidate's share of live traffic and of copies, in percent, and how long to watch."""
+
+    kind: StepKind
+    weight: int = 0
+    mirror: int = 0
+    hold: timedelta = NO_HOLD
+
+
+def planned(steps: list[Step]) -> tuple[PlannedStep, ...]:
+    """The stated steps with their effective weights: an approval keeps the weight before it."""
+    result: list[PlannedStep] = []
+    weight = 0
+    for step in steps:
+        if step.shadow is not None:
+            result.append(PlannedStep(StepKind.SHADOW, weight, step.shadow.percent, step.shadow.hold))
+        elif step.weight is not None:
+            weight = step.weight
+            result.append(PlannedStep(StepKind.WEIGHT, weight, hold=step.hold or NO_HOLD))
+        else:
+            result.append(PlannedStep(StepKind.APPROVAL, weight))
+    return tuple(result)
+
+
+def first_release(steps: list[Step]) -> tuple[PlannedStep, ...]:
+    """The plan where there is no stable revision yet: all traffic at once, watched for the first hold.
+
+    Traffic cannot be split with nothing, and a gate that compares has nothing to compare with.
+    """
+    holds = [step.hold for step in planned(steps) if step.hold]
+    return (PlannedStep(StepKind.WEIGHT, 100, hold=holds[0] if holds else NO_HOLD),)
+
+
+def release_plan(revision: Revision, stable: Revision | None) -> tuple[PlannedStep, ...]:
+    """The steps that this revision takes, given what is stable."""
+    steps = revision.spec.rollout.steps
+    return planned(steps) if stable else first_release(steps)
+
+
+def current(revision: Revision, stable: Revision | None) -> PlannedStep | None:
+    """The step the revision is at; None before the first and outside a release."""
+    plan = release_plan(revision, stable)
+    index = revision.status.step
+    return plan[index] if index is not None and index < len(plan) else None
+
+
+def comparable(step: PlannedStep, stable: Revision | None) -> bool:
+    """Whether stable and candidate both answer requests at this step, so that one can be held against the other."""
+    return stable is not None and (step.mirror > 0 or 0 < step.weight < 100)
+
+
+def applicable(monitor: ModelMonitorSpec, step: PlannedStep, stable: Revision | None) -> bool:
+    """Whether a gauge can speak at this step at all.
+
+    Drift, and service levels that only compare, need both revisions in the traffic. Where they cannot
+    speak they neither pass nor block: the steps before have asked them.
+    """
+    if monitor.workload is not None:
+        return True
+    if step.weight == 0 and step.mirror == 0:
+        return False
+    if monitor.drift is not None or (monitor.slo is not None and monitor.slo.limits is None):
+        return comparable(step, stable)
+    return True
+
+
+def alpha(world: World, revision: Revision, stable: Revision | None, monitor: ModelMonitorSpec) -> float:
+    """The share of a drift monitor's false-alarm budget that one look may spend.
+
+    The budget covers the whole rollout: it is divided by the number of looks (one per step where drift can
+    speak) and by the number of drift gates that share it. With 3 such steps and 2 gates, 0.01 becomes 0.00167.
+    """
+    if monitor.drift is None:
+        raise ValueError("only drift monitors have a false-alarm budget")
+    looks = sum(applicable(monitor, step, stable) for step in release_plan(revision, stable))
+    gates = sum(
+        1
+        for use in revision.spec.monitors
+        if use.mode is MonitorMode.GATE and (definition := world.monitor(use)) is not None and definition.drift
+    )
+    return float(monitor.drift.alpha) / max(1, looks) / max(1, gates)
