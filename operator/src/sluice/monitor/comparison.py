@@ -1,0 +1,192 @@
+"""Comparison: one named column of both sides, made comparable, and the tests that apply to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from sluice.monitor.twosample import Comparison, contingency, kolmogorov_smirnov, more_missing
+from sluice.monitor.window import Codes, Column, Floats, Frame
+
+MAX_DISCRETE = 20
+"""Whole numbers with at most this many different values are categories: classes, flags, ratings."""
+
+
+class ColumnKind(StrEnum):
+    """How a column is compared."""
+
+    NUMERIC = "Numeric"
+    CATEGORICAL = "Categorical"
+    EMPTY = "Empty"
+    """Neither side has a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSide:
+    """One side of one column."""
+
+    rows: int
+    """Rows of the side, whether the column has a value in them or not."""
+    values: Floats
+    """Shape (present,): the numbers, or positions in the pair's labels."""
+    other_type: int
+    """Cells of the kind that the column is not: text in a numeric column, numbers among text."""
+
+    @property
+    def present(self) -> int:
+        """Rows with a value."""
+        return len(self.values)
+
+    @property
+    def missing(self) -> int:
+        """Rows without a value: null, NaN, infinite, absent, or of the other type."""
+        return self.rows - len(self.values)
+
+    @property
+    def missing_share(self) -> float:
+        """From 0 to 1; 0 for a side without rows."""
+        return self.missing / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPair:
+    """One column of both sides on common ground."""
+
+    name: str
+    kind: ColumnKind
+    candidate: ColumnSide
+    stable: ColumnSide
+    labels: tuple[str, ...] = ()
+    """The categories; empty for numbers."""
+
+    @property
+    def counts_missing(self) -> bool:
+        """Whether the missing share is tested. Asked of both sides together, never of one, so that the
+        number of tests does not depend on which side a row is from."""
+        return self.candidate.missing + self.stable.missing > 0
+
+    @property
+    def tests(self) -> int:
+        """How many tests this column costs out of the error budget, whether or not they can be run."""
+        return 0 if self.kind is ColumnKind.EMPTY else 1 + self.counts_missing
+
+    def compare_missing(self) -> Comparison | None:
+        """The test for a rise of the missing share; None when nothing is missing, or a side has no rows."""
+        if not self.counts_missing or not self.candidate.rows or not self.stable.rows:
+            return None
+        return more_missing(self.candidate.missing, self.candidate.rows, self.stable.missing, self.stable.rows)
+
+    def compare_values(self) -> Comparison | None:
+        """The test of the values; both sides have some. None when every category is too rare to compare."""
+        candidate, stable = self.candidate.values, self.stable.values
+        first = stable[0]
+        if (candidate == first).all() and (stable == first).all():
+            return Comparison("constant", 0.0, 1.0, 0.0)
+        if self.kind is ColumnKind.CATEGORICAL:
+            size = len(self.labels)
+            return contingency(_count(candidate, size), _count(stable, size))
+        found = kolmogorov_smirnov(candidate, stable)
+        if (candidate == candidate[0]).all() and (stable == first).all():
+            # Two constants have no spread to measure their distance by, and D is 1 for 0.1 against
+            # 0.1002. What a person would call the size of such a change is the relative one.
+            change = abs(candidate[0] - first) / max(abs(candidate[0]), abs(first))
+            return Comparison("constant", float(change), found.p_value, min(float(change), 1.0))
+        return found
+
+
+def match_columns(candidate: Frame, stable: Frame, names: Sequence[str]) -> list[ColumnPair]:
+    """The named columns of both sides, or all of them when none are named, in a stable order."""
+    chosen = names or [*stable.columns, *(name for name in candidate.columns if name not in stable.columns)]
+    return [_match(name, candidate, stable) for name in dict.fromkeys(chosen)]
+
+
+def name_columns(frame: Frame, schema: Sequence[str]) -> Frame:
+    """The frame with its columns named by a model's signature, in order.
+
+    A body that already carries any of the signature's names is left as it is: its columns need no names.
+    """
+    if any(name in frame.columns for name in schema):
+        return frame
+    named = dict(zip(frame.columns, schema, strict=False))
+    return Frame(frame.rows, {named.get(name, name): column for name, column in frame.columns.items()})
+
+
+def _match(name: str, candidate: Frame, stable: Frame) -> ColumnPair:
+    ours, theirs = _column(candidate, name), _column(stable, name)
+    numbers = [_rounded(side.numbers[~np.isnan(side.numbers)]) for side in (ours, theirs)]
+    codes, labels = _common_labels(ours, theirs)
+    # The kind is the majority's over both sides together: the choice must not depend on the side.
+    number_count, text_count = len(numbers[0]) + len(numbers[1]), len(codes[0]) + len(codes[1])
+    if not number_count and not text_count:
+        return _pair(name, ColumnKind.EMPTY, candidate.rows, stable.rows, numbers, numbers)
+    if text_count > number_count:
+        return _pair(name, ColumnKind.CATEGORICAL, candidate.rows, stable.rows, codes, numbers, labels)
+    distinct = _discrete_values(numbers)
+    if distinct is None:
+        return _pair(name, ColumnKind.NUMERIC, candidate.rows, stable.rows, numbers, codes)
+    positions = [np.searchsorted(distinct, side).astype(np.float64) for side in numbers]
+    labels = tuple(f"{value:.0f}" for value in distinct)
+    return _pair(name, ColumnKind.CATEGORICAL, candidate.rows, stable.rows, positions, codes, labels)
+
+
+def _pair(
+    name: str,
+    kind: ColumnKind,
+    candidate_rows: int,
+    stable_rows: int,
+    values: Sequence[Floats],
+    others: Sequence[Floats],
+    labels: tuple[str, ...] = (),
+) -> ColumnPair:
+    if kind is ColumnKind.EMPTY:
+        others = values
+    ours = ColumnSide(candidate_rows, values[0], len(others[0]))
+    theirs = ColumnSide(stable_rows, values[1], len(others[1]))
+    return ColumnPair(name, kind, ours, theirs, labels)
+
+
+def _column(frame: Frame, name: str) -> Column:
+    column = frame.columns.get(name)
+    if column is None:
+        return Column(np.full(frame.rows, np.nan), np.full(frame.rows, -1, dtype=np.int64))
+    return column
+
+
+def _rounded(numbers: Floats) -> Floats:
+    """Numbers to the seven digits of a 32-bit float.
+
+    The same model saved in another precision answers 0.1 here and 0.10000000149 there. With few distinct
+    answers (a tree's leaves) that would be a large Kolmogorov-Smirnov distance; it is no change.
+    """
+    limit = np.finfo(np.float32).max
+    return np.clip(numbers, -limit, limit).astype(np.float32).astype(np.float64)
+
+
+def _discrete_values(numbers: Sequence[Floats]) -> Floats | None:
+    """The distinct values, ascending, when they are few and whole; None otherwise."""
+    pooled = np.concatenate(numbers)
+    if len(np.unique(pooled[:1000])) > MAX_DISCRETE:  # settles nearly every column without sorting it all
+        return None
+    distinct: Floats = np.unique(pooled)
+    whole = len(distinct) <= MAX_DISCRETE and bool((distinct == np.rint(distinct)).all())
+    return distinct if whole else None
+
+
+def _common_labels(ours: Column, theirs: Column) -> tuple[list[Floats], tuple[str, ...]]:
+    """Positions of both sides' texts in one list of labels, which is sorted so that sides may be swapped."""
+    labels = tuple(sorted({*ours.labels, *theirs.labels}))
+    position = {label: index for index, label in enumerate(labels)}
+
+    def translate(column: Column) -> Floats:
+        table = np.array([position[label] for label in column.labels], dtype=np.float64)
+        present: Codes = column.codes[column.codes >= 0]
+        return table[present] if len(present) else np.empty(0)
+
+    return [translate(ours), translate(theirs)], labels
+
+
+def _count(positions: Floats, size: int) -> Floats:
+    return np.bincount(positions.astype(np.int64), minlength=size).astype(np.float64)

@@ -1,0 +1,119 @@
+"""Two-sample tests: is the candidate's column distributed like the stable revision's?
+
+Pure functions on arrays. Each answers with a p-value, which is calibrated (under no change it is at
+most x in a share of at most about x of all cases), and with an effect between 0 and 1, which says how
+large the change is whatever the number of rows. A verdict needs both: with enough rows every change is
+significant, and with few rows large effects come about by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.float64]
+
+MIN_EXPECTED = 5.0
+"""Cochran's rule: the chi-square approximation holds from about five expected rows per cell."""
+
+
+class Comparison(NamedTuple):
+    """What one test found in one column."""
+
+    test: str
+    statistic: float
+    p_value: float
+    effect: float
+    """0 for the same distribution in both samples, 1 for distributions without overlap."""
+    freedom: int = 1
+    """Degrees of freedom, for a contingency table."""
+
+
+def kolmogorov_smirnov(candidate: Floats, stable: Floats) -> Comparison:
+    """The two-sample Kolmogorov-Smirnov test of finite numbers, both samples non-empty.
+
+    Statistic and effect are the distance D: the largest difference between the shares of rows below
+    any one threshold. Half of the stable scores and three quarters of the candidate's below 0.5: D = 0.25.
+    With ties (few distinct values) the test is conservative, never liberal.
+    """
+    result = stats.ks_2samp(candidate, stable, method="asymp")
+    distance = float(result.statistic)
+    return Comparison("ks", distance, float(result.pvalue), distance)
+
+
+def contingency(candidate: Counts, stable: Counts) -> Comparison | None:
+    """Pearson's chi-square test of a table of two rows: how often each category occurs on each side.
+
+    Both arguments have shape (categories,). Rare categories are pooled first (:func:`pool_rare`), so
+    one unseen category does not decide. None when pooling leaves nothing to compare.
+
+    The effect is Cramér's V as if both sides had equally many rows: sqrt(½ Σ (p-q)²/(p+q)). The plain V
+    depends on the split: a class share moving from 50 to 70 % gives 0.20 at an even split and 0.09 when
+    the candidate has 5 % of the traffic, where a limit of 0.1 would never be reached.
+    """
+    table = pool_rare(np.vstack([candidate, stable]).astype(np.float64))
+    if table.shape[1] < 2:
+        return None
+    result = stats.chi2_contingency(table)
+    shares = table / table.sum(axis=1, keepdims=True)
+    effect = math.sqrt(0.5 * float(np.sum((shares[0] - shares[1]) ** 2 / shares.sum(axis=0))))
+    return Comparison("chi2", float(result.statistic), float(result.pvalue), effect, int(result.dof))
+
+
+def pool_rare(table: Counts) -> Counts:
+    """Merges categories too rare for the chi-square approximation into one, shape (2, K) to (2, ≤ K).
+
+    What is rare follows from the totals of both sides, never from one side alone: the choice must not
+    depend on which side a row is from, or the p-value would no longer be calibrated. Empty categories
+    are dropped. When the merged category is itself too rare it joins the smallest of the others.
+    """
+    table = table[:, table.sum(axis=0) > 0]
+    smaller_side = table.sum(axis=1).min() / table.sum() if table.size else 0.0
+    rare = table.sum(axis=0) * smaller_side < MIN_EXPECTED
+    if not rare.any():
+        return table
+    common, pooled = table[:, ~rare], table[:, rare].sum(axis=1, keepdims=True)
+    if common.size and pooled.sum() * smaller_side < MIN_EXPECTED:
+        smallest = int(common.sum(axis=0).argmin())
+        common[:, smallest] += pooled[:, 0]
+        return common
+    return np.hstack([common, pooled])
+
+
+def more_missing(candidate_missing: int, candidate_rows: int, stable_missing: int, stable_rows: int) -> Comparison:
+    """Fisher's exact test, one-sided: does the candidate lack more values than the stable revision?
+
+    Statistic and effect are the rise of the missing share: 40 of 1000 against 5 of 1000 is 0.035.
+    One-sided, because a candidate that answers where the stable one does not is no worse for it.
+    """
+    table = [
+        [candidate_missing, candidate_rows - candidate_missing],
+        [stable_missing, stable_rows - stable_missing],
+    ]
+    p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
+    rise = candidate_missing / candidate_rows - stable_missing / stable_rows
+    return Comparison("missing", rise, min(p_value, 1.0), max(rise, 0.0))
+
+
+def detectable_effect(found: Comparison, candidate_rows: int, stable_rows: int, alpha: float) -> float:
+    """The least effect that would have been significant: how blind a Pass may be.
+
+    200 against 800 rows at alpha 0.01: a KS distance of 0.13.
+    """
+    spread = math.sqrt((candidate_rows + stable_rows) / (candidate_rows * stable_rows))
+    if found.test == "ks":
+        return min(float(special.kolmogi(alpha)) * spread, 1.0)
+    return min(math.sqrt(float(special.chdtri(found.freedom, alpha))) * spread / 2, 1.0)
+
+
+def mean_shift(candidate: Floats, stable: Floats) -> float | None:
+    """Candidate's mean minus stable's, in pooled standard deviations; None where neither side varies."""
+    with np.errstate(over="ignore", invalid="ignore"):  # values near the end of the float range
+        spread = math.sqrt((float(candidate.var()) + float(stable.var())) / 2)
+        shift = (float(candidate.mean()) - float(stable.mean())) / spread if spread else math.nan
+    return shift if math.isfinite(shift) else None
