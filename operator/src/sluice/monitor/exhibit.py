@@ -1,0 +1,47 @@
+"""Exhibit: what a report shows of one column, small and plain enough to cross to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluice.monitor.comparison import ColumnPair
+from sluice.monitor.verdict import ColumnVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One column with its verdict."""
+
+    pair: ColumnPair
+    verdict: ColumnVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """One report to be rendered."""
+
+    title: str
+    min_effect: float
+    exhibits: tuple[Exhibit, ...]
+    destination: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A report that has been rendered, or why it has not."""
+
+    digest: str = ""
+    """``sha256:`` and the digest of the file."""
+    error: str = ""
+    """What went wrong; empty when nothing did."""
+
+
+def exhibits(pairs: Sequence[ColumnPair], verdicts: Sequence[ColumnVerdict]) -> tuple[Exhibit, ...]:
+    """The columns that a report can show: those with values on both sides."""
+    return tuple(
+        Exhibit(pair, verdict)
+        for pair, verdict in zip(pairs, verdicts, strict=True)
+        if pair.candidate.present and pair.stable.present
+    )
