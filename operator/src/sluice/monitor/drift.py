@@ -1,0 +1,137 @@
+"""Drift: from a question about two revisions to its answer. Gathers the rows, then judges in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from sluice.api.verdict import Verdict
+from sluice.monitor.cloudevents import Key
+from sluice.monitor.comparison import match_columns, name_columns
+from sluice.monitor.contract import DriftAnswer, DriftRequest, Inferences, SampleCounts, no_answer
+from sluice.monitor.evidence import Evidence
+from sluice.monitor.exhibit import Exhibit, exhibits
+from sluice.monitor.reservoir import Side
+from sluice.monitor.spool import Spool
+from sluice.monitor.store import Held, Store
+from sluice.monitor.telemetry import Metrics
+from sluice.monitor.verdict import Rule, Sample, judge
+from sluice.monitor.window import Frame, assemble
+
+THREADS = 2
+"""Verdicts worked on at a time. NumPy sorts without the interpreter's lock, so a second one gains."""
+MAX_WAITING = 256
+"""Verdicts that may wait; beyond it the answer is Error at once, and the caller comes again."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One revision's rows, and what became of its inferences."""
+
+    frame: Frame
+    sample: Sample
+
+
+class DriftService:
+    """Answers drift questions from the store and, where there is one, the volume."""
+
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool | None,
+        evidence: Evidence,
+        metrics: Metrics,
+        *,
+        max_rows: int,
+        seed: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._evidence = evidence
+        self._metrics = metrics
+        self._max_rows = max_rows
+        self._seed = seed
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sluice-judge")
+        self._waiting = 0
+
+    async def answer(self, request: DriftRequest) -> DriftAnswer:
+        """The verdict. Decisive ones come with a link to a report that is rendered later."""
+        if request.min_samples > self._max_rows:
+            most = f"a verdict looks at {self._max_rows} rows at most (--max-rows)"
+            return self._counted(no_answer("InvalidRequest", f"minSamples is {request.min_samples}; {most}."))
+        if self._waiting >= MAX_WAITING:
+            return self._counted(no_answer("Busy", f"{self._waiting} verdicts are waiting already."))
+        self._waiting += 1
+        try:
+            with self._metrics.verdict_seconds.time():
+                answer, shown = await self._judge(request)
+        except OSError as error:
+            log.exception("the volume cannot be read")
+            return self._counted(no_answer("VolumeUnreadable", f"The volume cannot be read: {error}"))
+        finally:
+            self._waiting -= 1
+        if answer.verdict in (Verdict.PASS, Verdict.FAIL):
+            answer = self._evidence.submit(request, answer, shown)
+        return self._counted(answer)
+
+    def close(self) -> None:
+        """Ends the worker threads once they are done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _judge(self, request: DriftRequest) -> tuple[DriftAnswer, tuple[Exhibit, ...]]:
+        keys = [Key(request.namespace, revision) for revision in (request.candidate, request.stable)]
+        since, until = self._store.first_bucket(request.since.timestamp()), self._clock()
+        # The same window on both sides: where one side's early rows had to make room, the other's go too.
+        since = max(since, *(self._store.window(key, since).complete_since for key in keys))
+        held = [self._store.window(key, since) for key in keys]
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._compute, request, keys, held, since, until
+        )
+
+    def _compute(
+        self, request: DriftRequest, keys: list[Key], held: list[Held], since: float, until: float
+    ) -> tuple[DriftAnswer, tuple[Exhibit, ...]]:
+        """The blocking part: runs in a worker thread, on immutable chunks."""
+        side = Side.OUTPUTS if request.subject == "Prediction" else Side.INPUTS
+        names = [column.name for column in request.schema or ()]
+        candidate, stable = (
+            self._find(key, mine, side, names, since, until) for key, mine in zip(keys, held, strict=True)
+        )
+        rule = Rule(min_samples=request.min_samples, min_effect=request.min_effect, alpha=request.alpha)
+        pairs = match_columns(candidate.frame, stable.frame, request.columns or ())
+        judgement = judge(pairs, candidate.sample, stable.sample, rule)
+        answer = DriftAnswer(
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            message=judgement.message,
+            samples=SampleCounts(candidate.sample.rows, stable.sample.rows),
+            inferences=Inferences(candidate.sample.tally, stable.sample.tally),
+            window_start=datetime.fromtimestamp(since, UTC),
+            window_end=datetime.fromtimestamp(until, UTC),
+            columns=judgement.columns,
+        )
+        return answer, exhibits(pairs, judgement.columns) if judgement.columns else ()
+
+    def _find(self, key: Key, held: Held, side: Side, names: list[str], since: float, until: float) -> Found:
+        chunks, tally = list(held.chunks), held.tally
+        if self._spool:
+            for chunk, stored in self._spool.window(key, since, until, known=held.paths):
+                chunks.append(chunk)
+                tally.add(stored)
+        frame = assemble(chunks, side, self._max_rows, np.random.default_rng([self._seed, int(since)]))
+        return Found(name_columns(frame, names), Sample(frame.rows, tally))
+
+    def _counted(self, answer: DriftAnswer) -> DriftAnswer:
+        self._metrics.verdicts.labels(answer.verdict, answer.reason).inc()
+        return answer
