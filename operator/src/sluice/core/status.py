@@ -123,10 +123,19 @@ def _ready(draft: Draft) -> Says:
     workload = draft.world.workload(base)
     if workload.state is not WorkloadState.READY:
         return Says(FALSE, workload.reason or reasons.NOT_SERVING, f"{base.name}: {workload.message}")
-    if route is None or not route.programmed:
+    if not _carried_out(draft):
         message = route.message if route and route.message else "the gateway has not taken over the route yet"
         return Says(FALSE, (route.reason if route else "") or reasons.ROUTE_NOT_PROGRAMMED, message)
     return Says(TRUE, reasons.SERVING, f"{base.name} answers requests")
+
+
+def _carried_out(draft: Draft) -> bool:
+    """Whether requests reach the base: the gateway says so, or said so and is just taking over the next weights."""
+    route = draft.world.route
+    if route is None or route.programmed:
+        return route is not None
+    was_ready = any(c.type == "Ready" and c.status is TRUE for c in draft.world.status.conditions)
+    return was_ready and route.reason in ("", reasons.ROUTE_NOT_PROGRAMMED)
 
 
 def _progressing(draft: Draft, message: str) -> Says:

@@ -1,0 +1,264 @@
+"""A cluster in a few dictionaries: carries plans out write by write, and can be made to crash after any of them.
+
+Nothing here decides. Workloads become ready and routes are programmed after a delay; monitors answer what the
+scenario's oracle says. Time moves only when told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from sluice.api.modeldeployment import (
+    GatewayReference,
+    ModelDeploymentSpec,
+    ModelDeploymentStatus,
+    ModelReference,
+    MonitorKind,
+    MonitorUse,
+    Rollout,
+    Serving,
+    Step,
+    Traffic,
+)
+from sluice.api.modelmonitor import SLO, Drift, Limits, ModelMonitorSpec
+from sluice.api.modelrevision import ModelRevisionStatus, ResolvedModel
+from sluice.api.verdict import MonitorResult, Verdict
+from sluice.core.decide import decide
+from sluice.core.plan import Evaluation, Event, Plan
+from sluice.core.world import (
+    Environment,
+    Resolution,
+    Resolved,
+    Revision,
+    Route,
+    RouteIntent,
+    Workload,
+    WorkloadState,
+    World,
+)
+
+START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+READY = Workload(WorkloadState.READY)
+STARTING = Workload(WorkloadState.STARTING, "WorkloadStarting", "0 of 1 pods ready")
+
+LEVEL = ModelMonitorSpec(slo=SLO(bad="bad", total="total", limits=Limits(max="0.01"), window=timedelta(seconds=10)))
+DRIFT = ModelMonitorSpec(drift=Drift())
+MONITORS = {
+    (MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"): LEVEL,
+    (MonitorKind.CLUSTER_MODEL_MONITOR, "prediction-drift"): DRIFT,
+}
+
+Oracle = Callable[[Evaluation, datetime], Verdict]
+"""What a monitor says of a revision at a time."""
+
+
+def passing(_evaluation: Evaluation, _now: datetime) -> Verdict:
+    """Every monitor is content with everyone."""
+    return Verdict.PASS
+
+
+def steps(*texts: str) -> list[Step]:
+    """``"shadow 60s"``, ``"10 60s"``, ``"100"`` as steps."""
+    result = []
+    for text in texts:
+        what, _, hold = text.partition(" ")
+        if what == "shadow":
+            result.append(Step.model_validate({"shadow": {"percent": 100, "hold": hold}}))
+        else:
+            result.append(Step.model_validate({"weight": int(what)} | ({"hold": hold} if hold else {})))
+    return result
+
+
+def spec(version: str, **rollout: object) -> ModelDeploymentSpec:
+    """A deployment of model version ``version`` with two gates and a short plan."""
+    plan = {"steps": steps("shadow 60s", "10 60s", "50 60s", "100"), "progress_deadline": timedelta(hours=1)}
+    return ModelDeploymentSpec(
+        model=ModelReference(name="scorer", version=version),
+        serving=Serving(model_format="sklearn"),
+        traffic=Traffic(gateway=GatewayReference(name="models", namespace="gateways"), hostnames=["scorer.example"]),
+        rollout=Rollout.model_validate(plan | rollout),
+        monitors=[MonitorUse(name="error-rate"), MonitorUse(name="prediction-drift")],
+    )
+
+
+def resolved(version: str) -> Resolved:
+    """Model version ``version`` as MLflow would resolve it."""
+    return Resolved(ResolvedModel(name="scorer", version=version, digest=f"sha256:{int(version):064x}"))
+
+
+class Crash(Exception):
+    """The operator died after a write."""
+
+
+@dataclass
+class Cluster:
+    """One ModelDeployment and all that belongs to it."""
+
+    spec: ModelDeploymentSpec
+    oracle: Oracle = passing
+    now: datetime = START
+    generation: int = 1
+    ready_after: timedelta = timedelta(seconds=8)
+    program_after: timedelta = timedelta(seconds=1)
+    monitors: dict[tuple[MonitorKind, str], ModelMonitorSpec] = field(default_factory=lambda: dict(MONITORS))
+    environment: Environment = Environment()
+    resolution: Resolution | None = None
+    alias_version: str | None = None
+    broken: dict[str, Workload] = field(default_factory=dict)
+    """Revisions whose workload is not what time would make it."""
+
+    revisions: dict[str, Revision] = field(default_factory=dict)
+    status: ModelDeploymentStatus = ModelDeploymentStatus()
+    created: dict[str, datetime] = field(default_factory=dict)
+    route: RouteIntent | None = None
+    routed_at: datetime = START
+    results: dict[tuple[str, str], MonitorResult] = field(default_factory=dict)
+    evaluations: tuple[Evaluation, ...] = ()
+    events: list[Event] = field(default_factory=list)
+    writes: int = 0
+    crash_after: int | None = None
+    on_write: Callable[[Cluster], None] | None = None
+
+    # What the operator sees
+
+    def workload(self, name: str) -> Workload:
+        if name not in self.created:
+            return Workload(WorkloadState.ABSENT, "NotCreated", "the InferenceService does not exist yet")
+        if name in self.broken:
+            return self.broken[name]
+        return READY if self.now >= self.created[name] + self.ready_after else STARTING
+
+    def world(self) -> World:
+        route = None
+        if self.route is not None:
+            route = Route(self.route, programmed=self.now >= self.routed_at + self.program_after)
+        return World(
+            namespace="bank",
+            name="scorer",
+            uid="uid",
+            generation=self.generation,
+            created_at=START,
+            spec=self.spec,
+            status=self.status,
+            resolution=self.resolution or resolved(self.spec.model.version or "1"),
+            alias_version=self.alias_version,
+            revisions=tuple(sorted(self.revisions.values(), key=lambda r: r.number)),
+            workloads={name: self.workload(name) for name in self.revisions},
+            route=route,
+            monitors=self.monitors,
+            results=self.results,
+            environment=self.environment,
+        )
+
+    # What the operator does
+
+    def reconcile(self) -> Plan:
+        plan = decide(self.world(), self.now)
+        for _ in self._carry_out(plan):
+            self.writes += 1
+            if self.on_write is not None:
+                self.on_write(self)
+            if self.crash_after is not None and self.writes >= self.crash_after:
+                self.crash_after = None
+                raise Crash
+        self.evaluations = plan.evaluations
+        self.events += plan.events
+        return plan
+
+    def _carry_out(self, plan: Plan) -> Iterator[None]:
+        for write in plan.statuses:
+            self._set_status(write.revision, write.status)
+            yield
+        if plan.create is not None and plan.create.name not in self.revisions:
+            self.revisions[plan.create.name] = Revision(plan.create.name, plan.create.spec)
+            yield
+        for name in plan.run:
+            if name not in self.created:
+                self.created[name] = self.now
+                yield
+        if plan.route != self.route:
+            self.route, self.routed_at = plan.route, self.now
+            yield
+        for name in plan.retire:
+            if self.created.pop(name, None) is not None:
+                yield
+        for name in plan.forget:
+            self.revisions.pop(name)
+            yield
+        if plan.status != self.status:
+            self.status = plan.status
+            yield
+
+    def _set_status(self, name: str, status: ModelRevisionStatus) -> None:
+        # Through JSON, as in the API server: what does not survive the wire is lost here too.
+        parsed = ModelRevisionStatus.model_validate(status.dump())
+        self.revisions[name] = replace(self.revisions[name], status=parsed)
+
+    def evaluate(self) -> None:
+        """One tick of the evaluator: every wanted verdict, afresh."""
+        self.results = {}
+        for wanted in self.evaluations:
+            verdict = self.oracle(wanted, self.now)
+            window = wanted.monitor.slo.window if wanted.monitor.slo else self.now - wanted.since
+            self.results[wanted.revision, wanted.use.name] = MonitorResult(
+                name=wanted.use.name,
+                verdict=verdict,
+                reason=f"Oracle{verdict}",
+                window_start=self.now - window,
+                observed_at=self.now,
+            )
+
+    # Time
+
+    def tick(self, seconds: float = 5) -> None:
+        """Time passes, monitors are read, and the operator runs until it has nothing more to write."""
+        self.now += timedelta(seconds=seconds)
+        self.evaluate()
+        self.settle()
+
+    def settle(self) -> None:
+        for _ in range(20):
+            before = self.writes
+            try:
+                self.reconcile()
+            except Crash:
+                continue
+            if self.writes == before:
+                return
+        raise AssertionError("the operator keeps writing although nothing changes")
+
+    def run(self, seconds: float, *, every: float = 5) -> None:
+        for _ in range(int(seconds / every)):
+            self.tick(every)
+
+    def ask(self, wanted: ModelDeploymentSpec) -> None:
+        """Apply a changed spec."""
+        self.spec, self.generation = wanted, self.generation + 1
+        self.settle()
+
+    # What tests ask
+
+    def phase(self, name: str) -> str:
+        return str(self.revisions[name].phase)
+
+    def share(self, name: str) -> float:
+        """The revision's share of live traffic in percent, as the route says."""
+        return sum(lane.weight for lane in self.route.lanes if lane.revision == name) / 10_000 if self.route else 0.0
+
+    def reasons(self) -> list[str]:
+        return [event.reason for event in self.events]
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        found = next(c for c in self.status.conditions if c.type == kind)
+        return str(found.status), found.reason
+
+
+def released(version: str = "1", **rollout: object) -> Cluster:
+    """A cluster in which version 1 is stable."""
+    cluster = Cluster(spec(version, **rollout))
+    cluster.settle()
+    cluster.run(120)
+    assert cluster.status.phase == "Healthy", cluster.status.message
+    return cluster

@@ -1,0 +1,207 @@
+"""What holds in every run, whatever the monitors say, whenever the spec changes and wherever the operator dies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sluice.api.modeldeployment import OnDeadline
+from sluice.api.modelrevision import RevisionPhase
+from sluice.api.verdict import Verdict
+from sluice.core import lanes
+from sluice.core.plan import Evaluation
+from sluice.core.world import Workload, WorkloadState
+from tests.unit.core.simulation import Cluster, released, spec, steps
+
+PLANS = [
+    steps("shadow 20s", "10 20s", "50 20s", "100"),
+    steps("25 10s", "100 20s"),
+    steps("100"),
+]
+
+
+@dataclass
+class Script:
+    """What happens in a run: one entry per tick, drawn by Hypothesis."""
+
+    verdicts: list[Verdict]
+    edits: dict[int, str]
+    crashes: set[int]
+    broken: set[int]
+    plan: int
+    on_deadline: OnDeadline
+
+
+scripts = st.builds(
+    Script,
+    verdicts=st.lists(
+        # Passes are drawn more often, or hardly any run would get past its first step.
+        st.sampled_from([Verdict.PASS] * 6 + [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR]),
+        min_size=30,
+        max_size=80,
+    ),
+    edits=st.dictionaries(st.integers(2, 60), st.sampled_from("1234"), max_size=4),
+    crashes=st.sets(st.integers(1, 60), max_size=8),
+    broken=st.sets(st.integers(1, 60), max_size=2),
+    plan=st.integers(0, len(PLANS) - 1),
+    on_deadline=st.sampled_from(list(OnDeadline)),
+)
+
+
+@dataclass
+class Watcher:
+    """Checks every single write against the invariants."""
+
+    cluster: Cluster
+    said: dict[str, dict[str, Verdict]] = field(default_factory=dict)
+    """The latest verdicts by revision and monitor."""
+    shares: dict[str, float] = field(default_factory=dict)
+    promoted: list[str] = field(default_factory=list)
+
+    def oracle(self, verdict: Verdict) -> None:
+        def answer(wanted: Evaluation, _now: datetime) -> Verdict:
+            self.said.setdefault(wanted.revision, {})[wanted.use.name] = verdict
+            return verdict
+
+        self.cluster.oracle = answer
+
+    def __call__(self, cluster: Cluster) -> None:
+        self._weights_are_whole()
+        self._nothing_is_routed_to_a_missing_workload()
+        self._rises_are_earned()
+        for revision in cluster.revisions.values():
+            if revision.phase is RevisionPhase.PROMOTED and revision.name not in self.promoted:
+                self.promoted.append(revision.name)
+
+    def _weights_are_whole(self) -> None:
+        route = self.cluster.route
+        if route is not None:
+            assert sum(lane.weight for lane in route.lanes) == lanes.WHOLE
+            assert all(lane.weight >= lanes.SLIVER for lane in route.lanes)
+            assert sum(lanes.percentages(route).values()) == 100
+
+    def _nothing_is_routed_to_a_missing_workload(self) -> None:
+        route = self.cluster.route
+        if route is not None:
+            assert {lane.revision for lane in route.lanes} <= set(self.cluster.created)
+
+    def _rises_are_earned(self) -> None:
+        cluster = self.cluster
+        for name, revision in cluster.revisions.items():
+            before, after = self.shares.get(name, 0.0), cluster.share(name)
+            if after > before + 0.001 and revision.phase is RevisionPhase.PROGRESSING and before >= 0.001:
+                # A later step of a release: the step before was left with every gate passing.
+                left = revision.status.steps[-2]
+                verdicts = {result.verdict for result in left.results}
+                assert verdicts == {Verdict.PASS}, f"{name} rose from {before} to {after} after {verdicts}"
+                assert left.started_at is not None
+            self.shares[name] = after
+
+
+def play(script: Script) -> Cluster:
+    plan = {"steps": PLANS[script.plan], "progress_deadline": timedelta(minutes=5), "on_deadline": script.on_deadline}
+    cluster = released("1", **plan)
+    watcher = Watcher(cluster)
+    cluster.on_write = watcher
+    for tick, verdict in enumerate(script.verdicts):
+        watcher.oracle(verdict)
+        if tick in script.crashes:
+            cluster.crash_after = cluster.writes + 1
+        if tick in script.broken and (candidate := cluster.status.candidate_revision):
+            cluster.broken[candidate] = Workload(WorkloadState.FAILED, "CrashLoopBackOff", "exit code 1")
+        if tick in script.edits:
+            cluster.ask(spec(script.edits[tick], **plan))
+        cluster.tick()
+    return cluster
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scripts)
+def test_weights_are_whole_rises_are_earned_and_every_run_ends(script: Script) -> None:
+    cluster = play(script)
+    cluster.run(600, every=10)
+    unfinished = [r.name for r in cluster.revisions.values() if r.in_progress and r.phase is not RevisionPhase.PAUSED]
+    assert unfinished == []
+    assert cluster.status.phase in ("Healthy", "Degraded", "Paused")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scripts)
+def test_the_traffic_ends_with_the_revision_promoted_last(script: Script) -> None:
+    cluster = play(script)
+    cluster.run(600, every=10)
+    if cluster.status.phase != "Paused":
+        stable = max(
+            (r for r in cluster.revisions.values() if r.status.promoted_at),
+            key=lambda r: (r.status.promoted_at, r.number),
+        )
+        assert cluster.share(stable.name) == pytest.approx(100, abs=0.001)
+
+
+@settings(max_examples=100, deadline=None)
+@given(verdicts=st.lists(st.sampled_from([Verdict.INCONCLUSIVE, Verdict.ERROR]), min_size=1, max_size=40))
+def test_inconclusive_and_error_never_move_traffic(verdicts: list[Verdict]) -> None:
+    cluster = released()
+    cluster.ask(spec("2", steps=steps("10 60s", "100")))
+    cluster.run(20)
+    before = cluster.route
+    assert cluster.share("scorer-r2") == pytest.approx(10)
+    for verdict in verdicts:
+        cluster.oracle = lambda _e, _n, verdict=verdict: verdict  # type: ignore[misc]
+        cluster.tick()
+        assert cluster.route == before
+
+
+def scenario(name: str) -> Cluster:
+    """A whole story, from nothing: first release, then what the name says."""
+    cluster = Cluster(spec("1"))
+    return cluster if name == "first release" else _told(cluster, name)
+
+
+def _told(cluster: Cluster, name: str) -> Cluster:
+    cluster.on_write = Watcher(cluster)
+    return cluster
+
+
+def tell(cluster: Cluster, name: str) -> None:
+    """Play a story to its end."""
+    cluster.settle()
+    cluster.run(120)
+    if name == "first release":
+        return
+    cluster.ask(spec("2"))
+    if name == "superseded":
+        cluster.run(90)
+        cluster.ask(spec("3"))
+    if name == "rolled back":
+        cluster.run(90)
+        cluster.oracle = lambda _e, _n: Verdict.FAIL
+    cluster.run(600)
+    if name == "returned":
+        cluster.ask(spec("1"))
+        cluster.run(60)
+
+
+def outcome(cluster: Cluster) -> tuple[object, ...]:
+    """What must not depend on where the operator died."""
+    phases = {name: revision.phase for name, revision in cluster.revisions.items()}
+    return cluster.status.phase, cluster.status.stable_revision, phases, cluster.route, sorted(cluster.created)
+
+
+STORIES = ["first release", "promoted", "rolled back", "superseded", "returned"]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_crash_after_any_single_write_changes_no_outcome(name: str) -> None:
+    undisturbed = scenario(name)
+    tell(undisturbed, name)
+    assert undisturbed.writes > 10
+    for write in range(1, undisturbed.writes + 1):
+        cluster = scenario(name)
+        cluster.crash_after = write
+        tell(cluster, name)
+        assert outcome(cluster) == outcome(undisturbed), f"after a crash behind write {write} of {undisturbed.writes}"
