@@ -74,7 +74,7 @@ class _Endpoints:
                 return _json(no_answer("InvalidRequest", "The request is too large."), 413)
         try:
             question = self._questions.decode(body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _json(no_answer("InvalidRequest", f"The request cannot be read: {error}."), 400)
         answer = await self._service.drift.answer(question)
         return _json(answer, {"InvalidRequest": 400, "Busy": 503}.get(answer.reason, 200))

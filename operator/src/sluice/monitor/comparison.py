@@ -118,11 +118,12 @@ def _match(name: str, candidate: Frame, stable: Frame) -> ColumnPair:
     ours, theirs = _column(candidate, name), _column(stable, name)
     numbers = [_rounded(side.numbers[~np.isnan(side.numbers)]) for side in (ours, theirs)]
     codes, labels = _common_labels(ours, theirs)
-    # The kind is the majority's over both sides together: the choice must not depend on the side.
-    number_count, text_count = len(numbers[0]) + len(numbers[1]), len(codes[0]) + len(codes[1])
-    if not number_count and not text_count:
+    if not any(map(len, (*numbers, *codes))):
         return _pair(name, ColumnKind.EMPTY, candidate.rows, stable.rows, numbers, numbers)
-    if text_count > number_count:
+    # The column is what most of it is on the stable side; the other type counts as missing. (For a column
+    # that is half and half by nature this makes the missing test a little liberal. It is a rare one.)
+    judge_by = 1 if len(numbers[1]) + len(codes[1]) else 0
+    if len(codes[judge_by]) > len(numbers[judge_by]):
         return _pair(name, ColumnKind.CATEGORICAL, candidate.rows, stable.rows, codes, numbers, labels)
     distinct = _discrete_values(numbers)
     if distinct is None:

@@ -78,7 +78,7 @@ def read_response(body: bytes) -> Table:
 def _decode(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # Python servers write NaN and Infinity, which JSON does not know. A score of NaN is what a
         # gate must see, so such a body is read the slow way instead of being thrown away.
         if b"NaN" not in body and b"Infinity" not in body:
@@ -96,6 +96,8 @@ def _read_instances(instances: list[Any], prefix: str, *, scalar: str) -> Table:
         return _read_objects(instances)
     if not isinstance(first, list):
         return _checked(Table((scalar,), [[cell] for cell in instances]))
+    if not all(isinstance(row, list) for row in instances):
+        raise UnreadableBodyError("instances mix lists with other values")
     rows = [list(_flat(row)) for row in instances]
     return _checked(Table(_positions(prefix, len(rows[0])), rows))
 
