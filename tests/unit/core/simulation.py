@@ -114,6 +114,8 @@ class Cluster:
     created: dict[str, datetime] = field(default_factory=dict)
     route: RouteIntent | None = None
     routed_at: datetime = START
+    carried_out: RouteIntent | None = None
+    """What the gateway does at present; it follows the route after ``program_after``."""
     results: dict[tuple[str, str], MonitorResult] = field(default_factory=dict)
     evaluations: tuple[Evaluation, ...] = ()
     events: list[Event] = field(default_factory=list)
@@ -133,7 +135,10 @@ class Cluster:
     def world(self) -> World:
         route = None
         if self.route is not None:
-            route = Route(self.route, programmed=self.now >= self.routed_at + self.program_after)
+            programmed = self.now >= self.routed_at + self.program_after
+            if programmed:
+                self.carried_out = self.route
+            route = Route(self.route, programmed)
         return World(
             namespace="bank",
             name="scorer",

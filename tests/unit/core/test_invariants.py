@@ -34,6 +34,8 @@ class Script:
     broken: set[int]
     plan: int
     on_deadline: OnDeadline
+    gateway_lag: int
+    """Seconds until the gateway carries a route out."""
 
 
 scripts = st.builds(
@@ -49,6 +51,7 @@ scripts = st.builds(
     broken=st.sets(st.integers(1, 60), max_size=2),
     plan=st.integers(0, len(PLANS) - 1),
     on_deadline=st.sampled_from(list(OnDeadline)),
+    gateway_lag=st.sampled_from([0, 1, 7, 45]),
 )
 
 
@@ -72,6 +75,7 @@ class Watcher:
     def __call__(self, cluster: Cluster) -> None:
         self._weights_are_whole()
         self._nothing_is_routed_to_a_missing_workload()
+        self._lanes_change_hands_only_without_traffic()
         self._rises_are_earned()
         for revision in cluster.revisions.values():
             if revision.phase is RevisionPhase.PROMOTED and revision.name not in self.promoted:
@@ -85,9 +89,17 @@ class Watcher:
             assert sum(lanes.percentages(route).values()) == 100
 
     def _nothing_is_routed_to_a_missing_workload(self) -> None:
-        route = self.cluster.route
-        if route is not None:
-            assert {lane.revision for lane in route.lanes} <= set(self.cluster.created)
+        for route in (self.cluster.route, self.cluster.carried_out):
+            if route is not None and self.cluster.route is not None:
+                assert {lane.revision for lane in route.lanes} <= set(self.cluster.created)
+
+    def _lanes_change_hands_only_without_traffic(self) -> None:
+        asked, done = self.cluster.route, self.cluster.carried_out
+        if asked is None or done is None:
+            return
+        for wanted, live in zip(asked.lanes, done.lanes, strict=True):
+            if wanted.revision != live.revision:
+                assert live.weight == lanes.SLIVER, f"{live} is to become {wanted}"
 
     def _rises_are_earned(self) -> None:
         cluster = self.cluster
@@ -105,6 +117,7 @@ class Watcher:
 def play(script: Script) -> Cluster:
     plan = {"steps": PLANS[script.plan], "progress_deadline": timedelta(minutes=5), "on_deadline": script.on_deadline}
     cluster = released("1", **plan)
+    cluster.program_after = timedelta(seconds=script.gateway_lag)
     watcher = Watcher(cluster)
     cluster.on_write = watcher
     for tick, verdict in enumerate(script.verdicts):
@@ -116,6 +129,8 @@ def play(script: Script) -> Cluster:
         if tick in script.edits:
             cluster.ask(spec(script.edits[tick], **plan))
         cluster.tick()
+        standing = [r.status.lane for r in cluster.revisions.values() if r.status.lane is not None]
+        assert len(standing) == len(set(standing)), "two revisions in one lane"
     return cluster
 
 

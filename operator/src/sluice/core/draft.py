@@ -63,6 +63,13 @@ class Draft:
         intent, route = self.intent, self.world.route
         return intent is not None and route is not None and route.shows(intent)
 
+    def later_than(self, earlier: datetime | None) -> datetime:
+        """Now, but strictly after ``earlier``.
+
+        Order among revisions is order in time, and the clock of a new leader may be behind that of the last.
+        """
+        return self.now if earlier is None or self.now > earlier else earlier + timedelta(microseconds=1)
+
     def update(self, revision: Revision, **changes: Any) -> Revision:
         """Change fields of a revision's status; writes nothing if they already hold."""
         current = self._revisions[revision.name]

@@ -88,12 +88,13 @@ def follow_spec(draft: Draft) -> None:
     if target is not None and target.in_progress and (target.spec.identity, target.spec.plan) == (workload, plan):
         draft.update(target, source=source)  # stated differently, meaning the same
         return
+    asked_at = draft.later_than(target.targeted_at if target else None)
     reusable = _reusable(draft, workload)
     if reusable is not None:
-        draft.update(reusable, source=source, targeted_at=draft.now)
+        draft.update(reusable, source=source, targeted_at=asked_at)
         draft.say(reasons.REVISION_REUSED, f"the spec asks for {reusable.name} again, which still runs", reusable)
         return
-    draft.create = _new_revision(world, world.resolution, source, workload, plan, draft.now)
+    draft.create = _new_revision(world, world.resolution, source, workload, plan, asked_at)
     draft.say(
         reasons.REVISION_CREATED,
         f"{draft.create.name}: model {world.resolution.model.name} version {world.resolution.model.version}, "
@@ -184,9 +185,13 @@ def _return_to(draft: Draft, target: Revision) -> None:
     if draft.world.workload(target).state is not WorkloadState.READY:
         return
     if target.status.lane is None:
+        if not _route_settled(draft):
+            return
         target = _enter_lane(draft, target)
     message = "returned to a revision that was promoted before, within its rollback window"
-    draft.enter(target, RevisionPhase.PROMOTED, reasons.PROMOTED, message, promoted_at=draft.now, finished_at=None)
+    draft.enter(
+        target, RevisionPhase.PROMOTED, reasons.PROMOTED, message, promoted_at=_promotion(draft), finished_at=None
+    )
     draft.say(reasons.PROMOTED, f"{target.name}: {message}", target)
 
 
@@ -202,11 +207,16 @@ def _start(draft: Draft, revision: Revision) -> None:
         draft.enter(revision, RevisionPhase.PENDING, workload.reason or reasons.WORKLOAD_STARTING, message)
         draft.wake(revision.targeted_at + gates.workload_limits(draft.world, revision)[1].start_timeout)
     elif revision.status.lane is None:
-        _enter_lane(draft, revision)
+        if _route_settled(draft):
+            _enter_lane(draft, revision)
     elif draft.routed:
         step = steps.release_plan(revision, draft.stable)[0]
         revision = draft.enter(revision, RevisionPhase.PROGRESSING, reasons.WORKLOAD_READY, "the workload is ready")
         draft.open_step(revision, 0, step.weight)
+
+
+def _promotion(draft: Draft) -> datetime:
+    return draft.later_than(draft.stable.status.promoted_at if draft.stable else None)
 
 
 def _enter_lane(draft: Draft, revision: Revision) -> Revision:
@@ -284,7 +294,7 @@ def _next_step(draft: Draft, revision: Revision, judgement: Judgement) -> None:
     unread = judgement.waiting_for if draft.stable is None else ()
     message = "every gate passed on every step" if draft.stable else "first release: ready, and no gate failed"
     message += f" ({', '.join(unread)} could not tell yet)" if unread else ""
-    draft.enter(revision, RevisionPhase.PROMOTED, reasons.PROMOTED, message, promoted_at=draft.now)
+    draft.enter(revision, RevisionPhase.PROMOTED, reasons.PROMOTED, message, promoted_at=_promotion(draft))
     draft.say(reasons.PROMOTED, f"{revision.name}: {message}", revision)
 
 
