@@ -1,0 +1,180 @@
+"""A real monitor in a process of its own, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+GENEROUS = 120.0
+"""Seconds after which something will never happen, on however busy a machine."""
+BUCKET_SECONDS = 0.1
+KIND = "org.kubeflow.serving.inference."
+
+
+class Answer(NamedTuple):
+    """One HTTP response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+class Monitor:
+    """A running ``sluice-monitor``."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        chosen = {"host": "127.0.0.1", "port": self._port, "reports_dir": folder / "reports"} | settings
+        arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+        self.log = folder / f"monitor-{self._port}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "sluice.monitor", *arguments], stdout=log, stderr=log, cwd=folder
+            )
+        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=GENEROUS)
+        self.since = datetime.now(UTC)
+        """Rows sent from here on belong to the test."""
+
+    def wait_until_ready(self) -> None:
+        """Returns once events and questions are taken."""
+        self.eventually(self._is_ready)
+        self.since = datetime.now(UTC)
+        # A window begins with the first whole bucket.
+        time.sleep(2 * BUCKET_SECONDS)
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.get("/readyz").status == 200
+        except ConnectionRefusedError:
+            self._connection.close()
+            return False
+
+    def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
+        """Any request."""
+        self._connection.request(method, path, body, dict(headers or {}))
+        response = self._connection.getresponse()
+        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+
+    def get(self, path: str) -> Answer:
+        """A GET."""
+        return self.request("GET", path)
+
+    def infer(self, revision: str, identity: str, request: object, response: object | None) -> None:
+        """Both events of one inference, or the request's alone."""
+        halves = [("request", request)] if response is None else [("request", request), ("response", response)]
+        for half, body in halves:
+            answer = self.request("POST", "/events", json.dumps(body).encode(), event(revision, identity, half))
+            assert answer.status == 202
+
+    def ask(self, candidate: str, stable: str, **changes: object) -> Answer:
+        """``POST /v1/drift`` about two revisions, from the start of the test."""
+        question = {
+            "namespace": "models",
+            "deployment": "m",
+            "candidate": candidate,
+            "stable": stable,
+            "since": self.since.isoformat(),
+            "subject": "Prediction",
+            "minSamples": 100,
+            "minEffect": 0.1,
+            "alpha": 0.01,
+        }
+        return self.request("POST", "/v1/drift", json.dumps(question | changes).encode())
+
+    def metric(self, sample: str) -> float:
+        """One sample of ``/metrics`` by its name and labels."""
+        lines = self.get("/metrics").body.decode().splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample + " ")), 0.0)
+
+    def settle(self, pairs: int) -> None:
+        """Returns once that many inferences have been worked off."""
+        self.eventually(lambda: self.metric("sluice_monitor_pairs_total") >= pairs)
+
+    def report(self, report_id: str) -> Any:
+        """The record of a report, once it is no longer pending."""
+        path = f"/v1/reports/{report_id}.json"
+        self.eventually(lambda: self.get(path).json["state"] != "Pending")
+        return self.get(path).json
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self._connection.close()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(GENEROUS)
+
+    @staticmethod
+    def eventually(condition: Callable[[], bool]) -> None:
+        """Returns once the condition holds, fails when it never does."""
+        deadline = time.monotonic() + GENEROUS
+        while not condition():
+            assert time.monotonic() < deadline, "it never happened"
+            time.sleep(0.05)
+
+
+def event(revision: str, identity: str, half: str, namespace: str = "models") -> dict[str, str]:
+    """The headers of KServe's logger."""
+    return {
+        "content-type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-type": KIND + half,
+        "ce-id": identity,
+        "ce-namespace": namespace,
+        "ce-inferenceservicename": revision,
+        "ce-time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+    }
+
+
+Start = Callable[..., Monitor]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts monitors that live in the test's directory, and ends those that the test leaves running."""
+    started: list[Monitor] = []
+
+    def begin(**settings: object) -> Monitor:
+        monitor = Monitor(tmp_path, bucket_seconds=BUCKET_SECONDS, **settings)
+        started.append(monitor)
+        monitor.wait_until_ready()
+        return monitor
+
+    yield begin
+    for monitor in started:
+        if monitor.process.poll() is None:
+            os.kill(monitor.process.pid, signal.SIGKILL)
+            monitor.process.wait()
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
+    """A monitor that has heard of nothing, shared by the tests that change nothing."""
+    monitor = Monitor(tmp_path_factory.mktemp("idle"))
+    monitor.wait_until_ready()
+    yield monitor
+    assert monitor.stop() == 0
+
+
+@pytest.fixture
+def headers() -> Callable[..., dict[str, str]]:
+    """Builds the headers of one event."""
+    return event
