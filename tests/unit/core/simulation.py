@@ -88,7 +88,7 @@ def resolved(version: str) -> Resolved:
     return Resolved(ResolvedModel(name="scorer", version=version, digest=f"sha256:{int(version):064x}"))
 
 
-class Crash(Exception):
+class Crash(Exception):  # noqa: N818 - it is not an error, it is the point
     """The operator died after a write."""
 
 

@@ -78,6 +78,7 @@ class Draft:
             return current
         updated = Revision(current.name, current.spec, status)
         self._revisions[revision.name] = updated
+        self._changed.pop(revision.name, None)  # to the end: a lane is vacated before it is entered
         self._changed[revision.name] = status
         return updated
 
@@ -112,5 +113,5 @@ class Draft:
 
     @property
     def writes(self) -> tuple[StatusWrite, ...]:
-        """The changed statuses, in the order in which they first changed."""
+        """The changed statuses, in the order in which they last changed."""
         return tuple(StatusWrite(name, status) for name, status in self._changed.items())
