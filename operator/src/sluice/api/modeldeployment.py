@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from sluice.api.base import Condition, Duration, Name, Resource, Text, Time, Word
+from sluice.api.base import Conditions, Duration, Name, Quantity, Resource, Text, Time, Word
+from sluice.api.markers import ATOMIC, PASSTHROUGH, SET, Matching, Rule, map_by
 from sluice.api.verdict import MonitorResult
 
 MAX_NAME = 40
@@ -18,13 +19,34 @@ KServe derives the Service ``<name>-r<N>-predictor`` and the label ``isvc.<name>
 it; both are limited to 63 characters, and five digits are left for the revision number.
 """
 
+ModelVersion = Annotated[
+    str,
+    Field(min_length=1, max_length=10),
+    Matching("^[1-9][0-9]*$", 'must be the number of an MLflow model version, such as "7"; for a name use alias'),
+]
+Hostname = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Matching(
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "must be a host name in lower case without scheme, port, path or wildcard, such as fraud.models.example.com",
+    ),
+]
+
 
 class ModelReference(Resource):
     """A registered model in MLflow: by version, or by an alias that is resolved once and then pinned."""
 
+    rules = (
+        Rule(
+            "has(self.version) != has(self.alias)",
+            'give either version (such as "7") or alias (such as champion), not both and not neither',
+        ),
+    )
+
     name: Annotated[str, Field(min_length=1, max_length=250)]
     """The registered model's name in MLflow."""
-    version: Annotated[str, Field(pattern=r"^[1-9][0-9]*$", max_length=10)] | None = None
+    version: ModelVersion | None = None
     """The version to release. Give either version or alias."""
     alias: Annotated[str, Field(min_length=1, max_length=250)] | None = None
     """The alias to resolve when this spec is first seen, for example champion. Give either version or alias."""
@@ -32,6 +54,8 @@ class ModelReference(Resource):
 
 class Replicas(Resource):
     """How many pods each revision runs."""
+
+    rules = (Rule("!has(self.max) || self.max >= self.min", "max must be at least min"),)
 
     min: Annotated[int, Field(ge=1, le=1000)] = 1
     """The least number of pods."""
@@ -42,14 +66,30 @@ class Replicas(Resource):
 class Resources(Resource):
     """Compute resources of the model container, as in a Pod."""
 
-    requests: Annotated[dict[str, Any], Field(max_length=16)] | None = None
+    requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
     """Reserved, by resource name, for example cpu and memory."""
-    limits: Annotated[dict[str, Any], Field(max_length=16)] | None = None
+    limits: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
     """Allowed at most, by resource name."""
 
 
 class Serving(Resource):
     """How KServe runs the model. Give modelFormat, or a whole predictor."""
+
+    rules = (
+        Rule(
+            "has(self.modelFormat) != has(self.predictor)",
+            "give either modelFormat (such as sklearn) or predictor (a full KServe PredictorSpec), "
+            "not both and not neither",
+        ),
+        Rule(
+            "!has(self.runtime) || has(self.modelFormat)",
+            "runtime goes with modelFormat; in a predictor, set predictor.model.runtime",
+        ),
+        Rule(
+            "!has(self.resources) || has(self.modelFormat)",
+            "resources go with modelFormat; in a predictor, set them on its container or model",
+        ),
+    )
 
     model_format: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     """Picks the ServingRuntime, for example sklearn, mlflow or xgboost."""
@@ -59,7 +99,7 @@ class Serving(Resource):
     """How many pods each revision runs."""
     resources: Resources | None = None
     """Compute resources of the model container."""
-    predictor: dict[str, Any] | None = None
+    predictor: Annotated[dict[str, Any], Field(min_length=1, max_length=64), PASSTHROUGH] | None = None
     """A full KServe PredictorSpec, passed through. Sluice adds only labels, replicas and the logger."""
 
 
@@ -85,7 +125,7 @@ class Traffic(Resource):
     """Who moves the traffic: GatewayAPI writes one HTTPRoute with weighted backends."""
     gateway: GatewayReference
     """The Gateway that receives the requests."""
-    hostnames: Annotated[list[Annotated[str, Field(min_length=1, max_length=253)]], Field(min_length=1, max_length=16)]
+    hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16), SET]
     """The hostnames the model answers to; no other ModelDeployment may use them."""
 
 
@@ -108,6 +148,21 @@ class ApprovalStep(Resource):
 class Step(Resource):
     """One step of the rollout: exactly one of shadow, weight or approval."""
 
+    rules = (
+        Rule(
+            "[has(self.shadow), has(self.weight), has(self.approval)].exists_one(given, given)",
+            "a step is exactly one of shadow, weight or approval; write the others as steps of their own",
+        ),
+        Rule(
+            "!has(self.hold) || has(self.weight)",
+            "hold goes with weight; a shadow step has shadow.hold, an approval waits for a person",
+        ),
+        Rule(
+            "!has(self.weight) || self.weight == 100 || has(self.hold)",
+            "a weight below 100 needs a hold, such as 10m: how long it is watched before the next step",
+        ),
+    )
+
     shadow: ShadowStep | None = None
     """Mirror requests to the candidate."""
     weight: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -125,10 +180,45 @@ class OnDeadline(StrEnum):
     PAUSE = "Pause"
 
 
+Steps = Annotated[
+    list[Step],
+    Field(min_length=1, max_length=20),
+    ATOMIC,
+    Rule(
+        "has(self[size(self) - 1].weight) && self[size(self) - 1].weight == 100",
+        "the last step must be `weight: 100`: a rollout ends with all the traffic",
+    ),
+    Rule(
+        "self.filter(step, !has(step.approval)).map(step, has(step.weight) ? 1 : 0).isSorted()",
+        "shadow steps must come before the first weight: a model that takes live traffic is beyond shadowing",
+    ),
+    Rule(
+        "self.filter(step, has(step.weight)).map(step, step.weight).isSorted()"
+        " && self.all(step, !has(step.weight)"
+        " || self.exists_one(other, has(other.weight) && other.weight == step.weight))",
+        "weights must rise from step to step",
+    ),
+]
+
+
 class Rollout(Resource):
     """How a new revision takes over from the stable one."""
 
-    steps: Annotated[list[Step], Field(min_length=1, max_length=20)] = [
+    rules = (
+        # Objects always have both fields, by default; but the API server also tries the rule on the bare `{}`
+        # that is this object's own default, before it fills in theirs.
+        Rule(
+            "!has(self.steps) || !has(self.progressDeadline)"
+            " || self.steps.map(step, has(step.hold) ? duration(step.hold)"
+            " : has(step.shadow) ? duration(step.shadow.hold) : duration('0s')).sum()"
+            " < duration(self.progressDeadline)",
+            "must be longer than all holds together, or the rollout could never end well in time; raise it, or "
+            "shorten the holds",
+            field=".progressDeadline",
+        ),
+    )
+
+    steps: Steps = [
         Step(weight=5, hold=timedelta(minutes=10)),
         Step(weight=25, hold=timedelta(minutes=10)),
         Step(weight=50, hold=timedelta(minutes=10)),
@@ -172,6 +262,10 @@ class MonitorUse(Resource):
     """Values for the monitor's parameters, for example maxMs."""
 
 
+MonitorUses = Annotated[list[MonitorUse], Field(max_length=32), map_by("name")]
+"""The gauges of a release; verdicts are told apart by the monitor's name."""
+
+
 class RiskTier(StrEnum):
     """The model's tier in the bank's inventory."""
 
@@ -208,7 +302,7 @@ class ModelDeploymentSpec(Resource):
     """Where requests come in."""
     rollout: Rollout = Rollout()
     """How a new revision takes over."""
-    monitors: Annotated[list[MonitorUse], Field(max_length=32)] = []
+    monitors: MonitorUses = []
     """The gauges read at every step."""
     governance: Governance | None = None
     """What reviewers need to know."""
@@ -260,7 +354,7 @@ class StepStatus(Resource):
 class ModelDeploymentStatus(Resource):
     """The observed state, written by Sluice alone. All of it is derived; the revisions hold the record."""
 
-    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    conditions: Conditions = []
     """Ready, Progressing, GovernanceSatisfied, MonitorsPassing, Promoted and what else needs saying."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The spec generation that this status speaks of."""
@@ -272,11 +366,11 @@ class ModelDeploymentStatus(Resource):
     """The revision that was last promoted, the target of any rollback."""
     candidate_revision: Name | None = None
     """The revision being released."""
-    traffic: Annotated[list[TrafficShare], Field(max_length=8)] | None = None
+    traffic: Annotated[list[TrafficShare], Field(max_length=8), map_by("revision")] | None = None
     """Who gets the live traffic."""
     step: StepStatus | None = None
     """Where the rollout stands."""
-    monitors: Annotated[list[MonitorResult], Field(max_length=32)] | None = None
+    monitors: Annotated[list[MonitorResult], Field(max_length=32), ATOMIC] | None = None
     """The latest verdict of each monitor on the candidate."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Where the model answers."""

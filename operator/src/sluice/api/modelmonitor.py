@@ -8,15 +8,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sluice.api.base import Condition, Decimal, Duration, Resource, Text
+from sluice.api.base import Conditions, Decimal, Duration, Resource, Text
+from sluice.api.markers import SET, Matching, Rule
 
 Query = Annotated[str, Field(min_length=1, max_length=4096)]
-Limit = Annotated[str, Field(min_length=1, max_length=64)]
+Limit = Annotated[
+    str,
+    Field(min_length=1, max_length=64),
+    Matching(
+        "^(-?[0-9]+([.][0-9]+)?(e-?[0-9]+)?|[$][{][A-Za-z][A-Za-z0-9_]*[}])$",
+        'must be a number in quotes, such as "0.05", or a parameter, such as "${maxMs}"',
+    ),
+]
 """A number, or a parameter such as ``${maxMs}``."""
 
 
 class Limits(Resource):
     """Absolute limits of a value."""
+
+    rules = (Rule("has(self.max) || has(self.min)", "give max, min or both"),)
 
     max: Limit | None = None
     """The value must not exceed this."""
@@ -26,6 +36,14 @@ class Limits(Resource):
 
 class Comparison(Resource):
     """How far the candidate may be from the stable revision in the same window."""
+
+    rules = (
+        Rule("has(self.maxRatio) || has(self.maxDifference)", "give maxRatio, maxDifference or both"),
+        Rule(
+            "double(self.confidence) >= 0.5 && double(self.confidence) < 1.0",
+            'confidence must be at least "0.5" and below "1", such as "0.99"',
+        ),
+    )
 
     max_ratio: Limit | None = None
     """Candidate over stable must not exceed this."""
@@ -41,6 +59,18 @@ class SLO(Resource):
     Queries are grouped by identity labels, so that one query answers for every revision: either
     ``namespace, revision`` or, for gateway metrics, ``route_namespace, route, backend``.
     """
+
+    rules = (
+        Rule(
+            "has(self.query) != has(self.bad)",
+            "give either query (the value itself) or bad (of total), not both and not neither",
+        ),
+        Rule("has(self.limits) || has(self.compare)", "give limits, compare or both: without one nothing can fail"),
+        Rule(
+            "duration(self.window) >= duration('1s') && duration(self.window) <= duration('24h')",
+            "window must be between 1s and 24h",
+        ),
+    )
 
     query: Query | None = None
     """PromQL for the value, one series per revision. Give query, or bad (with total)."""
@@ -68,6 +98,17 @@ class DriftSubject(StrEnum):
 class Drift(Resource):
     """Does the candidate behave like the stable revision, on the same window of live traffic?"""
 
+    rules = (
+        Rule(
+            "double(self.minEffect) >= 0.0 && double(self.minEffect) <= 1.0",
+            'minEffect must be between "0" and "1", such as "0.1"',
+        ),
+        Rule(
+            "double(self.alpha) > 0.0 && double(self.alpha) <= 0.5",
+            'alpha must be above "0" and at most "0.5", such as "0.01"',
+        ),
+    )
+
     subject: DriftSubject = DriftSubject.PREDICTION
     """Prediction compares the answers, Inputs the requests (is the split itself fair?)."""
     min_samples: Annotated[int, Field(ge=10, le=20_000)] = 200
@@ -76,7 +117,7 @@ class Drift(Resource):
     """The least effect (Kolmogorov-Smirnov distance, Cramer's V) that matters; smaller ones never fail."""
     alpha: Decimal = "0.01"
     """The false-alarm budget of a whole rollout, spent over its looks and columns."""
-    columns: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=512)] = []
+    columns: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=512), SET] = []
     """The columns compared; empty means all."""
 
 
@@ -91,6 +132,21 @@ class Workload(Resource):
 
 class ModelMonitorSpec(Resource):
     """Exactly one of slo, drift or workload."""
+
+    rules = (
+        Rule(
+            "[has(self.slo), has(self.drift), has(self.workload)].exists_one(given, given)",
+            "a monitor is exactly one of slo, drift or workload; make one monitor for each",
+        ),
+        Rule(
+            "!has(self.parameters) || self.parameters.all(name, name.matches('^[A-Za-z][A-Za-z0-9_]*$'))",
+            "a parameter's name is letters, digits and underscores, and begins with a letter, such as maxMs",
+        ),
+        Rule(
+            "!has(self.parameters) || !('window' in self.parameters)",
+            "the parameter window is set by slo.window; choose another name",
+        ),
+    )
 
     description: Text | None = None
     """What the gauge tells, for people."""
@@ -107,7 +163,7 @@ class ModelMonitorSpec(Resource):
 class ModelMonitorStatus(Resource):
     """Whether the gauge can be read at all."""
 
-    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    conditions: Conditions = []
     """Ready: the dry run at creation succeeded; False says what to mend."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The spec generation that was tried."""

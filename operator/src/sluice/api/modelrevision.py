@@ -8,8 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sluice.api.base import Condition, Digest, Name, Resource, Text, Time, Word
-from sluice.api.modeldeployment import Governance, MonitorUse, Rollout, Serving
+from sluice.api.base import Conditions, Digest, Name, Resource, Text, Time, Word
+from sluice.api.markers import ATOMIC, Rule
+from sluice.api.modeldeployment import Governance, MonitorUses, Rollout, Serving
 from sluice.api.verdict import MonitorResult
 
 
@@ -35,12 +36,19 @@ class ResolvedModel(Resource):
     """SHA-256 over the artifact; a model whose files differ is never started."""
     run_id: Word | None = None
     """The MLflow run that trained it."""
-    signature: Annotated[list[Column], Field(max_length=512)] = []
+    signature: Annotated[list[Column], Field(max_length=512), ATOMIC] = []
     """The input columns in order, from the MLflow signature; empty if the model has none."""
 
 
 class ModelRevisionSpec(Resource):
     """Immutable: what is released, how it is served, and by which plan it is judged."""
+
+    rules = (
+        Rule(
+            "self == oldSelf",
+            "a ModelRevision's spec never changes; change the ModelDeployment, and Sluice makes a new revision",
+        ),
+    )
 
     deployment: Name
     """The ModelDeployment's name."""
@@ -60,7 +68,7 @@ class ModelRevisionSpec(Resource):
     """How KServe runs it."""
     rollout: Rollout
     """The plan of this release."""
-    monitors: Annotated[list[MonitorUse], Field(max_length=32)] = []
+    monitors: MonitorUses = []
     """The gauges of this release."""
     governance: Governance | None = None
     """What the team stated about this release."""
@@ -94,14 +102,14 @@ class StepRecord(Resource):
     """When the gateway was seen to apply it; absent until then."""
     finished_at: Time | None = None
     """When it was left, forwards or back."""
-    results: Annotated[list[MonitorResult], Field(max_length=32)] = []
+    results: Annotated[list[MonitorResult], Field(max_length=32), ATOMIC] = []
     """What the monitors said when it was left, and drift verdicts as they came."""
 
 
 class ModelRevisionStatus(Resource):
     """The state of a release. This, and nothing else, is what the operator remembers."""
 
-    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    conditions: Conditions = []
     """Ready: whether the workload serves."""
     phase: RevisionPhase | None = None
     """Where the release stands."""
@@ -115,7 +123,7 @@ class ModelRevisionStatus(Resource):
     """Which of the route's two backends is this revision's; absent while it is not in the route."""
     step: Annotated[int, Field(ge=0, le=20)] | None = None
     """The current step, counted from 0."""
-    steps: Annotated[list[StepRecord], Field(max_length=64)] = []
+    steps: Annotated[list[StepRecord], Field(max_length=64), ATOMIC] = []
     """What happened at each step, oldest first."""
     targeted_at: Time | None = None
     """When the deployment's spec last began to ask for this revision."""
