@@ -1,0 +1,152 @@
+"""Resolution and the storage initializer against a real MLflow server with proxied artifacts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+pytestmark = pytest.mark.component
+
+
+@dataclass(frozen=True)
+class Mlflow:
+    """A running server and the directory behind its artifact proxy."""
+
+    uri: str
+    artifacts: Path
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "sluice.storage", *arguments],
+            env=os.environ | {"MLFLOW_TRACKING_URI": self.uri},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def resolve(self, *arguments: str) -> tuple[int, dict[str, object]]:
+        code, out, _ = self.run("resolve", *arguments)
+        return code, json.loads(out)
+
+    def files(self, version: str) -> Path:
+        """Where the files of a version of model ``scorer`` lie."""
+        return next(path.parent for path in self.artifacts.rglob(f"version-{version}.txt"))
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
+    root = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{root}/db", "--artifacts-destination", str(root / "artifacts")]
+    with (root / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log, cwd=root) as server:
+        try:
+            _wait(f"http://127.0.0.1:{port}/health", server)
+            served = Mlflow(f"http://127.0.0.1:{port}", root / "artifacts")
+            for version in ("1", "2", "3"):
+                _register(served.uri, version, root)
+            yield served
+        finally:
+            server.terminate()
+
+
+def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(240):
+        assert server.poll() is None, "MLflow ended"
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("MLflow did not start")
+
+
+def _register(uri: str, version: str, root: Path) -> None:
+    client = MlflowClient(uri, uri)
+    if version == "1":
+        client.create_registered_model("scorer")
+    run = client.create_run(client.get_experiment_by_name("Default").experiment_id)  # type: ignore[union-attr]
+    folder = root / f"model-{version}"
+    folder.mkdir()
+    (folder / f"version-{version}.txt").write_text(f"weights of {version}")
+    client.log_artifacts(run.info.run_id, str(folder), "model")
+    client.create_model_version("scorer", f"{run.info.artifact_uri}/model", run.info.run_id)
+
+
+def test_a_version_is_resolved_with_the_digest_of_its_files(mlflow: Mlflow) -> None:
+    code, found = mlflow.resolve("--name", "scorer", "--version", "1", "--digest")
+    assert code == 0
+    assert (found["name"], found["version"]) == ("scorer", "1")
+    assert str(found["digest"]).startswith("sha256:")
+    assert found["digest"] == mlflow.resolve("--name", "scorer", "--version", "1", "--digest")[1]["digest"]
+
+
+def test_an_alias_is_resolved_to_where_it_points_now(mlflow: Mlflow) -> None:
+    client = MlflowClient(mlflow.uri, mlflow.uri)
+    client.set_registered_model_alias("scorer", "champion", "1")
+    assert mlflow.resolve("--name", "scorer", "--alias", "champion")[1]["version"] == "1"
+    client.set_registered_model_alias("scorer", "champion", "2")
+    assert mlflow.resolve("--name", "scorer", "--alias", "champion")[1]["version"] == "2"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--name", "nobody", "--version", "1"),
+        ("--name", "scorer", "--version", "99"),
+        ("--name", "scorer", "--alias", "x"),
+    ],
+    ids=["model", "version", "alias"],
+)
+def test_what_is_not_registered_is_not_found(mlflow: Mlflow, arguments: tuple[str, ...]) -> None:
+    code, document = mlflow.resolve(*arguments)
+    assert code == 3
+    assert document["error"]["reason"] == "ModelNotFound"  # type: ignore[index]
+
+
+def test_a_registry_that_does_not_answer_is_unavailable_not_absent() -> None:
+    nowhere = Mlflow("http://127.0.0.1:9", Path())
+    code, document = nowhere.resolve("--name", "scorer", "--version", "1")
+    assert code == 5
+    assert document["error"]["reason"] == "ModelRegistryUnavailable"  # type: ignore[index]
+
+
+def test_the_initializer_delivers_the_pinned_files(mlflow: Mlflow, tmp_path: Path) -> None:
+    digest = mlflow.resolve("--name", "scorer", "--version", "1", "--digest")[1]["digest"]
+    code, out, err = mlflow.run(f"mlflow://scorer/1?digest={digest}", str(tmp_path / "models"))
+    assert code == 0, err
+    assert "verified" in out
+    assert (tmp_path / "models" / "version-1.txt").read_text() == "weights of 1"
+
+
+def test_the_initializer_refuses_altered_files_and_leaves_none(mlflow: Mlflow, tmp_path: Path) -> None:
+    digest = mlflow.resolve("--name", "scorer", "--version", "2", "--digest")[1]["digest"]
+    (mlflow.files("2") / "version-2.txt").write_text("other weights")
+    code, _, err = mlflow.run(f"mlflow://scorer/2?digest={digest}", str(tmp_path / "models"))
+    assert code == 1
+    assert "DigestMismatch" in err
+    assert str(digest) in err
+    assert not (tmp_path / "models").exists()
+
+
+def test_files_deleted_behind_mlflows_back_are_missing(mlflow: Mlflow) -> None:
+    shutil.rmtree(mlflow.files("3"))
+    code, document = mlflow.resolve("--name", "scorer", "--version", "3", "--digest")
+    assert code == 4, document
+    assert document["error"]["reason"] == "ModelArtifactMissing"  # type: ignore[index]
