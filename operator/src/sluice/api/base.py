@@ -80,16 +80,17 @@ def format_duration(value: timedelta) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
+DURATION_RULE = Rule(
+    # The pattern is asked first: text that is no duration at all would make `duration()` an error of its own.
+    "self.matches('^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') && duration(self) <= duration('8760h')",
+    "must be a duration such as 30s, 10m or 1h30m, and at most 8760h (one year)",
+)
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "minLength": 2, "maxLength": 24}),
-    # The pattern is asked first: text that is no duration at all would make `duration()` an error of its own.
-    Rule(
-        "self.matches('^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') && duration(self) <= duration('8760h')",
-        "must be a duration such as 30s, 10m or 1h30m, and at most 8760h (one year)",
-    ),
+    DURATION_RULE,
 ]
 """``1h30m`` on the wire, a timedelta in Python."""
 

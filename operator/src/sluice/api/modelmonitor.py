@@ -41,7 +41,8 @@ class Comparison(Resource):
         Rule("has(self.maxRatio) || has(self.maxDifference)", "give maxRatio, maxDifference or both"),
         Rule(
             "double(self.confidence) >= 0.5 && double(self.confidence) < 1.0",
-            'confidence must be at least "0.5" and below "1", such as "0.99"',
+            'must be at least "0.5" and below "1", such as "0.99"',
+            field=".confidence",
         ),
     )
 
@@ -68,7 +69,8 @@ class SLO(Resource):
         Rule("has(self.limits) || has(self.compare)", "give limits, compare or both: without one nothing can fail"),
         Rule(
             "duration(self.window) >= duration('1s') && duration(self.window) <= duration('24h')",
-            "window must be between 1s and 24h",
+            "must be between 1s and 24h",
+            field=".window",
         ),
     )
 
@@ -101,11 +103,13 @@ class Drift(Resource):
     rules = (
         Rule(
             "double(self.minEffect) >= 0.0 && double(self.minEffect) <= 1.0",
-            'minEffect must be between "0" and "1", such as "0.1"',
+            'must be between "0" and "1", such as "0.1"',
+            field=".minEffect",
         ),
         Rule(
             "double(self.alpha) > 0.0 && double(self.alpha) <= 0.5",
-            'alpha must be above "0" and at most "0.5", such as "0.01"',
+            'must be above "0" and at most "0.5", such as "0.01"',
+            field=".alpha",
         ),
     )
 
@@ -141,10 +145,12 @@ class ModelMonitorSpec(Resource):
         Rule(
             "!has(self.parameters) || self.parameters.all(name, name.matches('^[A-Za-z][A-Za-z0-9_]*$'))",
             "a parameter's name is letters, digits and underscores, and begins with a letter, such as maxMs",
+            field=".parameters",
         ),
         Rule(
             "!has(self.parameters) || !('window' in self.parameters)",
             "the parameter window is set by slo.window; choose another name",
+            field=".parameters",
         ),
     )
 
