@@ -144,12 +144,12 @@ class ModelMonitorSpec(Resource):
         ),
         Rule(
             "!has(self.parameters) || self.parameters.all(name, name.matches('^[A-Za-z][A-Za-z0-9_]*$'))",
-            "a parameter's name is letters, digits and underscores, and begins with a letter, such as maxMs",
+            "must have names of letters, digits and underscores that begin with a letter, such as maxMs",
             field=".parameters",
         ),
         Rule(
             "!has(self.parameters) || !('window' in self.parameters)",
-            "the parameter window is set by slo.window; choose another name",
+            "must not have one named window, which slo.window sets; choose another name",
             field=".parameters",
         ),
     )
