@@ -70,9 +70,14 @@ class Monitor:
             return False
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
-        """Any request."""
-        self._connection.request(method, path, body, dict(headers or {}))
-        response = self._connection.getresponse()
+        """Any request, on a connection that is kept for the next."""
+        try:
+            self._connection.request(method, path, body, dict(headers or {}))
+            response = self._connection.getresponse()
+        except http.client.RemoteDisconnected:  # it was idle for too long
+            self._connection.close()
+            self._connection.request(method, path, body, dict(headers or {}))
+            response = self._connection.getresponse()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
     def get(self, path: str) -> Answer:

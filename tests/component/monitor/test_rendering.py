@@ -30,11 +30,10 @@ def frame(seed: int, shift: float = 0.0, rows: int = 400) -> Frame:
         "moved": np.full(rows, 0.1 + shift / 5_000),
         "empty": np.full(rows, np.nan),
     }
-    none = np.full(rows, -1, dtype=np.int64)
     nan = np.full(rows, np.nan)
-    columns = {name: Column(values, none) for name, values in numbers.items()}
-    columns["texts"] = Column(nan, rng.choice(3, rows, p=[0.5, 0.4, 0.1]), ("a", "b", "c"))
-    columns["ids"] = Column(nan, np.arange(rows), tuple(f"id-{seed}-{index}" for index in range(rows)))
+    columns = {name: Column(values) for name, values in numbers.items()}
+    columns["texts"] = Column(nan, rng.choice(3, rows, p=[0.5, 0.4, 0.1]).astype(np.int32), ("a", "b", "c"))
+    columns["ids"] = Column(nan, np.arange(rows, dtype=np.int32), tuple(f"id-{seed}-{index}" for index in range(rows)))
     return Frame(rows, columns)
 
 

@@ -103,6 +103,8 @@ def test_a_score_of_nan_is_seen_although_json_does_not_know_it() -> None:
         pytest.param(b"[" * 5000 + b"NaN" + b"]" * 5000, id="deeply nested NaN"),
         pytest.param(json.dumps({"instances": [[0] * (MAX_COLUMNS + 1)]}).encode(), id="too wide"),
         pytest.param(b'{"instances":["\xff"]}', id="not UTF-8"),
+        pytest.param(b'{"instances":["\\ud800"]}', id="half a character"),
+        pytest.param(b'{"instances":["\\ud800",NaN]}', id="half a character beside NaN"),
     ],
 )
 def test_what_is_not_a_table_is_refused(body: bytes) -> None:

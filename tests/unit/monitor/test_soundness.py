@@ -30,8 +30,7 @@ REPETITIONS = 200
 
 def numeric(**columns: Matrix) -> Frame:
     rows = len(next(iter(columns.values())))
-    none = np.full(rows, -1, dtype=np.int64)
-    return Frame(rows, {name: Column(values.astype(float), none) for name, values in columns.items()})
+    return Frame(rows, {name: Column(values.astype(float)) for name, values in columns.items()})
 
 
 def compare(candidate: Frame, stable: Frame) -> Judgement:

@@ -97,8 +97,8 @@ class _Endpoints:
         return _json(record) if record else PlainTextResponse("no such report\n", 404)
 
     async def healthz(self, _request: Request) -> Response:
-        """Whether the event loop turns."""
-        return PlainTextResponse("ok\n")
+        """Whether the event loop turns, and everything beside it."""
+        return PlainTextResponse("ok\n") if self._service.healthy else PlainTextResponse("not healthy\n", 503)
 
     async def readyz(self, _request: Request) -> Response:
         """Whether events and questions are taken."""

@@ -152,7 +152,7 @@ def _pair(
 def _column(frame: Frame, name: str) -> Column:
     column = frame.columns.get(name)
     if column is None:
-        return Column(np.full(frame.rows, np.nan), np.full(frame.rows, -1, dtype=np.int64))
+        return Column(np.full(frame.rows, np.nan))
     return column
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from sluice.monitor.comparison import ColumnPair
 from sluice.monitor.verdict import ColumnVerdict
@@ -41,7 +43,13 @@ class Rendered:
 def exhibits(pairs: Sequence[ColumnPair], verdicts: Sequence[ColumnVerdict]) -> tuple[Exhibit, ...]:
     """The columns that a report can show: those with values on both sides."""
     return tuple(
-        Exhibit(pair, verdict)
+        Exhibit(_small(pair), verdict)
         for pair, verdict in zip(pairs, verdicts, strict=True)
         if pair.candidate.present and pair.stable.present
     )
+
+
+def _small(pair: ColumnPair) -> ColumnPair:
+    """The pair in half the memory, while it waits. Nothing is lost: its values have 32-bit precision."""
+    sides = [replace(side, values=side.values.astype(np.float32)) for side in (pair.candidate, pair.stable)]
+    return replace(pair, candidate=sides[0], stable=sides[1])

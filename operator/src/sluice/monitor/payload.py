@@ -84,7 +84,9 @@ def _decode(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
         if b"NaN" not in body and b"Infinity" not in body:
             raise UnreadableBodyError(str(error)) from None
     try:
-        return msgspec.convert(json.loads(body), decoder.type)
+        value = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode()  # raises for half a surrogate pair: UTF-8 has no such text
+        return msgspec.convert(value, decoder.type)
     except (ValueError, RecursionError) as error:
         raise UnreadableBodyError(str(error)) from None
 

@@ -104,7 +104,7 @@ def _register(exhibits: Sequence[Exhibit], min_effect: float) -> None:
 def _series(pair: ColumnPair, side: ColumnSide) -> pd.Series[Any]:
     """A side's values as Evidently wants them: numbers, or the categories' names."""
     if pair.kind is ColumnKind.NUMERIC:
-        return pd.Series(side.values)
+        return pd.Series(side.values.astype(np.float64))
     return pd.Series(np.array(pair.labels, dtype=object)[side.values.astype(np.int64)])
 
 

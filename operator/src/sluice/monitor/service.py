@@ -51,6 +51,8 @@ class Service:
         )
         self.ready = False
         """Whether events and questions are taken."""
+        self.healthy = True
+        """Whether every background task still runs; if not, only a restart helps."""
         self._settings = settings
         self.metrics.rows.set_function(lambda: self.store.rows)
         self.metrics.row_bytes.set_function(lambda: self.store.bytes)
@@ -85,9 +87,8 @@ class Service:
             await self._store_closed(before=float("inf"))
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        """A background task that ends by an error leaves the process unready, so that it is restarted."""
         if not task.cancelled() and (error := task.exception()):
-            self.ready = False
+            self.ready = self.healthy = False
             log.error("%s ended", task.get_name(), exc_info=error)
 
     async def _keep_house(self) -> None:

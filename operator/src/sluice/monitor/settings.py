@@ -33,7 +33,7 @@ class Settings:
     bucket_rows: Annotated[int, Option("most rows kept of one revision and bucket", 10)] = 2_000
     bucket_seconds: Annotated[float, Option("length of a bucket; windows begin on its bounds", 0.1)] = 10.0
     pair_timeout: Annotated[float, Option("seconds until a request without response is lost", 0.1)] = 30.0
-    memory_mib: Annotated[int, Option("memory for rows; the oldest bucket makes room", 1)] = 64
+    memory_mib: Annotated[int, Option("memory for rows; the oldest bucket makes room", 1)] = 48
     max_body_bytes: Annotated[int, Option("largest body accepted; a larger one is answered 413", 1024)] = 1 << 20
     max_series: Annotated[int, Option("most revisions followed at a time", 2)] = 1_000
     retention_seconds: Annotated[float, Option("age at which rows are deleted", 60)] = 86_400.0

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice.monitor.cloudevents import Key
 from sluice.monitor.reservoir import Chunk, Kind, Layout, Plane, Side
@@ -105,7 +106,8 @@ class Spool:
 def _read(path: Path) -> tuple[Chunk, Tally]:
     import pyarrow.parquet as pq
 
-    return _from_table(pq.read_table(path, use_threads=False))
+    with pq.ParquetFile(path) as file:
+        return _from_table(file.read(use_threads=False))
 
 
 def _start(path: Path) -> float:
@@ -121,14 +123,43 @@ def _to_table(bucket: Bucket) -> Any:
         plane = chunk.layout.planes[place]
         names.append(f"{plane.side}.{plane.kind}.{plane.name}")
         if plane.kind is Kind.TEXT:
-            missing = np.isnan(values)
-            codes = pa.array(np.where(missing, 0, values).astype(np.int32), mask=missing)
-            vocabulary = pa.array(list(chunk.layout.vocabularies[place]), pa.string())
-            arrays.append(pa.DictionaryArray.from_arrays(codes, vocabulary))
+            arrays.append(_texts(values, list(chunk.layout.vocabularies[place])))
         else:
-            arrays.append(pa.array(values))
+            arrays.append(_array(pa.float64(), values))
     facts = {"start": chunk.start, "seen": chunk.seen, "tally": asdict(bucket.tally)}
     return pa.Table.from_arrays(arrays, names=names).replace_schema_metadata({_METADATA: json.dumps(facts)})
+
+
+def _array(kind: Any, values: NDArray[Any], validity: Any = None) -> Any:
+    """An Arrow array on a NumPy array's memory.
+
+    ``pa.array`` would do, but it imports pandas, 55 MiB, only to ask whether its argument is a Series.
+    """
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(kind, len(values), [validity, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def _texts(values: NDArray[np.float64], vocabulary: list[str]) -> Any:
+    """Codes, NaN for none, as an Arrow dictionary array of strings, null for none."""
+    import pyarrow as pa
+
+    present = ~np.isnan(values)
+    codes = np.where(present, values, 0).astype(np.int32)
+    validity = pa.py_buffer(np.packbits(present, bitorder="little"))
+    encoded = [text.encode() for text in vocabulary]
+    offsets = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    strings = pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
+    return pa.DictionaryArray.from_arrays(_array(pa.int32(), codes, validity), strings)
+
+
+def _codes(indices: Any) -> NDArray[np.float64]:
+    """The way back from :func:`_texts`: codes, NaN for null."""
+    validity, values = indices.buffers()
+    codes = np.frombuffer(values, np.int32, len(indices)).astype(np.float64)
+    if validity is not None:
+        codes[np.unpackbits(np.frombuffer(validity, np.uint8), count=len(codes), bitorder="little") == 0] = np.nan
+    return codes
 
 
 def _from_table(table: Any) -> tuple[Chunk, Tally]:
@@ -141,11 +172,11 @@ def _from_table(table: Any) -> tuple[Chunk, Tally]:
     for index, name in enumerate(table.column_names):
         side, kind, column = name.split(".", 2)
         place = layout.place(Plane(Side(side), column, Kind(kind)))
-        values = table.column(index).combine_chunks()
-        if kind == Kind.TEXT:
-            vocabulary = values.dictionary.to_pylist()
-            layout.vocabularies[place].update((text, code) for code, text in enumerate(vocabulary))
-            rows[:, place] = values.indices.cast("float64").fill_null(np.nan).to_numpy(zero_copy_only=False)
-        else:
-            rows[:, place] = values.to_numpy(zero_copy_only=False)
+        for values in table.column(index).chunks:  # one, or none when there are no rows
+            if kind == Kind.TEXT:
+                vocabulary = values.dictionary.to_pylist()
+                layout.vocabularies[place].update((text, code) for code, text in enumerate(vocabulary))
+                rows[:, place] = _codes(values.indices)
+            else:
+                rows[:, place] = np.frombuffer(values.buffers()[1], np.float64, len(rows))
     return Chunk(facts["start"], facts["seen"], rows, layout), Tally(**facts["tally"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from sluice.monitor.reservoir import Chunk, Kind, Side
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Codes = NDArray[np.int32]
+
+ROUNDING = 1e-9
+"""Keeps a sum of fractions that should be a whole number from falling just short of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,8 @@ class Column:
 
     numbers: Floats
     """Shape (rows,); NaN where the cell is no finite number."""
-    codes: Codes
-    """Shape (rows,); positions in ``labels``, -1 where the cell is no text."""
+    codes: Codes = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    """Shape (rows,); positions in ``labels``, -1 where the cell is no text. Empty when none is."""
     labels: tuple[str, ...] = ()
     """The texts that occur."""
 
@@ -47,14 +50,15 @@ def assemble(chunks: Sequence[Chunk], side: Side, max_rows: int, rng: np.random.
         return Frame(0, {})
     rate = min(len(chunk.rows) / chunk.seen for chunk in chunks)
     rate = min(rate, max_rows / sum(chunk.seen for chunk in chunks))
-    parts = [_thin(chunk, rate, rng) for chunk in chunks]
+    parts = [_draw(chunk, count, rng) for chunk, count in zip(chunks, _shares(chunks, rate, rng), strict=True)]
     rows = sum(len(part) for part in parts)
-    names = dict.fromkeys(
-        plane.name for chunk in chunks for plane in chunk.layout.planes[: chunk.rows.shape[1]] if plane.side is side
+    planes = dict.fromkeys(
+        plane for chunk in chunks for plane in chunk.layout.planes[: chunk.rows.shape[1]] if plane.side is side
     )
+    names = dict.fromkeys(plane.name for plane in planes)
     numbers = {name: np.full(rows, np.nan) for name in names}
-    codes = {name: np.full(rows, -1, dtype=np.int64) for name in names}
-    labels: dict[str, dict[str, int]] = {name: {} for name in names}
+    codes = {plane.name: np.full(rows, -1, dtype=np.int32) for plane in planes if plane.kind is Kind.TEXT}
+    labels: dict[str, dict[str, int]] = {name: {} for name in codes}
     top = 0
     for chunk, part in zip(chunks, parts, strict=True):
         here = slice(top, top + len(part))
@@ -67,16 +71,29 @@ def assemble(chunks: Sequence[Chunk], side: Side, max_rows: int, rng: np.random.
                 numbers[plane.name][here] = np.where(np.isfinite(values), values, np.nan)
             else:
                 codes[plane.name][here] = _recode(values, chunk.layout.vocabularies[place], labels[plane.name])
-    return Frame(rows, {name: Column(numbers[name], codes[name], tuple(labels[name])) for name in names})
+    return Frame(
+        rows,
+        {
+            name: Column(numbers[name], codes[name], tuple(labels[name])) if name in codes else Column(numbers[name])
+            for name in names
+        },
+    )
 
 
-def _thin(chunk: Chunk, rate: float, rng: np.random.Generator) -> Floats:
-    """Rows of a chunk such that each row it stands for is there with probability ``rate``.
+def _shares(chunks: Sequence[Chunk], rate: float, rng: np.random.Generator) -> list[int]:
+    """How many rows of each chunk, such that each row it stands for is there with probability ``rate``.
 
-    The number of rows is rounded at random: always rounding 0.4 rows down would silence quiet times.
+    Fractions are carried from chunk to chunk from a random start: always rounding 0.4 rows down would
+    silence quiet times, and rounding each by itself would make the sum uncertain. Shares of 0.4, 0.4 and
+    1.2 rows become 0, 1, 1, or 1, 0, 1, or 0, 0, 2: two rows each time.
     """
-    expected = chunk.seen * rate
-    count = min(int(expected + rng.random()), len(chunk.rows))
+    ends = np.cumsum([chunk.seen * rate for chunk in chunks]) + rng.random() + ROUNDING
+    counts = np.diff(np.floor(ends), prepend=0.0)
+    return [min(int(count), len(chunk.rows)) for count, chunk in zip(counts, chunks, strict=True)]
+
+
+def _draw(chunk: Chunk, count: int, rng: np.random.Generator) -> Floats:
+    """So many of a chunk's rows at random, in their order."""
     if count == len(chunk.rows):
         return chunk.rows
     return chunk.rows[np.sort(rng.choice(len(chunk.rows), count, replace=False))]
@@ -85,9 +102,9 @@ def _thin(chunk: Chunk, rate: float, rng: np.random.Generator) -> Floats:
 def _recode(values: Floats, vocabulary: Mapping[str, int], labels: dict[str, int]) -> Codes:
     """Codes of one chunk's vocabulary as codes of the window's labels, which grow by what is new."""
     missing = np.isnan(values)
-    codes = np.where(missing, -1, values).astype(np.int64)
+    codes = np.where(missing, -1, values).astype(np.int32)
     texts = list(vocabulary)  # in order of their codes
-    translation = np.full(len(texts) + 1, -1, dtype=np.int64)  # the last is for -1
+    translation = np.full(len(texts) + 1, -1, dtype=np.int32)  # the last is for -1
     for code in np.unique(codes[~missing]):
         translation[code] = labels.setdefault(texts[code], len(labels))
     recoded: Codes = translation[codes]
