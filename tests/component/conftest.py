@@ -1,0 +1,58 @@
+"""A real API server for the component tests: etcd and kube-apiserver, started once, with Sluice's CRDs."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hack.cluster.controlplane import ControlPlane
+from tests.component.kube import Api, Manifest, Refused
+
+CRDS = Path(__file__).parents[2] / "crds"
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """etcd and kube-apiserver, bare."""
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(control_plane: ControlPlane) -> Api:
+    """The API server with the CRDs of this repository."""
+    client = Api(control_plane.kubeconfig)
+    for file in sorted(CRDS.glob("*.yaml")):
+        definition = yaml.safe_load(file.read_text(encoding="utf-8"))
+        client.create(definition)
+        _wait_until_served(client, definition)
+    return client
+
+
+@pytest.fixture
+def namespace(api: Api) -> str:
+    """A namespace of the test's own."""
+    name = f"test-{next(_numbers)}"
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+def _wait_until_served(client: Api, definition: Manifest, patience: float = 30) -> None:
+    spec = definition["spec"]
+    path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            client.request("GET", path)
+            return
+        except Refused:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,356 @@
+"""Bad input is refused by the API server itself, in words that say what to do; good input is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluice.api.crds import KINDS
+from sluice.api.markers import VALIDATIONS
+from sluice.api.modeldeployment import MAX_NAME, ModelDeploymentSpec
+from tests.component.examples import (
+    ALL,
+    APPROVAL,
+    FULL,
+    deployment,
+    merged,
+    monitor,
+    revision,
+    rollout,
+    shadow,
+    weight,
+)
+from tests.component.kube import Api, Manifest, Refused
+from tests.unit.api.structural import walk
+
+pytestmark = pytest.mark.component
+
+MODEL = 'give either version (such as "7") or alias (such as champion), not both and not neither'
+VERSION = 'must be the number of an MLflow model version, such as "7"; for a name use alias'
+SERVING = (
+    "give either modelFormat (such as sklearn) or predictor (a full KServe PredictorSpec), not both and not neither"
+)
+RUNTIME = "runtime goes with modelFormat; in a predictor, set predictor.model.runtime"
+RESOURCES = "resources go with modelFormat; in a predictor, set them on its container or model"
+REPLICAS = "max must be at least min"
+HOSTNAME = "must be a host name in lower case without scheme, port, path or wildcard, such as fraud.models.example.com"
+ONE_OF_STEP = "a step is exactly one of shadow, weight or approval; write the others as steps of their own"
+STRAY_HOLD = "hold goes with weight; a shadow step has shadow.hold, an approval waits for a person"
+NO_HOLD = "a weight below 100 needs a hold, such as 10m: how long it is watched before the next step"
+NOT_100 = "the last step must be `weight: 100`: a rollout ends with all the traffic"
+LATE_SHADOW = "shadow steps must come before the first weight: a model that takes live traffic is beyond shadowing"
+NOT_RISING = "weights must rise from step to step"
+DEADLINE = (
+    "must be longer than all holds together, or the rollout could never end well in time; raise it, or "
+    "shorten the holds"
+)
+DURATION = "must be a duration such as 30s, 10m or 1h30m, and at most 8760h (one year)"
+LONG_NAME = "must be at most 40 characters, for the names of Services and labels derived from it are limited to 63"
+NAME = (
+    "must be lower-case letters, digits and dashes, begin with a letter and not end with a dash, for it becomes part "
+    "of the names of Services"
+)
+IMMUTABLE = "a ModelRevision's spec never changes; change the ModelDeployment, and Sluice makes a new revision"
+ONE_OF_MONITOR = "a monitor is exactly one of slo, drift or workload; make one monitor for each"
+PARAMETER = "must have names of letters, digits and underscores that begin with a letter, such as maxMs"
+WINDOW_PARAMETER = "must not have one named window, which slo.window sets; choose another name"
+QUERY = "give either query (the value itself) or bad (of total), not both and not neither"
+TOOTHLESS = "give limits, compare or both: without one nothing can fail"
+WINDOW = "must be between 1s and 24h"
+LIMITS = "give max, min or both"
+LIMIT = 'must be a number in quotes, such as "0.05", or a parameter, such as "${maxMs}"'
+COMPARE = "give maxRatio, maxDifference or both"
+CONFIDENCE = 'must be at least "0.5" and below "1", such as "0.99"'
+EFFECT = 'must be between "0" and "1", such as "0.1"'
+ALPHA = 'must be above "0" and at most "0.5", such as "0.01"'
+
+PREDICTOR = {"modelFormat": None, "predictor": {"model": {"modelFormat": {"name": "sklearn"}}}}
+STEPS = "spec.rollout.steps"
+
+DEPLOYMENTS_REFUSED = [
+    pytest.param({"model": {"alias": "champion"}}, "spec.model", MODEL, id="version-and-alias"),
+    pytest.param({"model": {"version": None}}, "spec.model", MODEL, id="neither-version-nor-alias"),
+    pytest.param({"model": {"version": "v7"}}, "spec.model.version", VERSION, id="a-version-that-is-no-number"),
+    pytest.param({"model": {"version": "0"}}, "spec.model.version", VERSION, id="version-zero"),
+    pytest.param(
+        {"serving": {"predictor": {"containers": []}}}, "spec.serving", SERVING, id="model-format-and-predictor"
+    ),
+    pytest.param({"serving": {"modelFormat": None}}, "spec.serving", SERVING, id="neither-format-nor-predictor"),
+    pytest.param({"serving": PREDICTOR | {"runtime": "mine"}}, "spec.serving", RUNTIME, id="runtime-with-predictor"),
+    pytest.param(
+        {"serving": PREDICTOR | {"resources": {"requests": {"cpu": 1}}}},
+        "spec.serving",
+        RESOURCES,
+        id="resources-with-predictor",
+    ),
+    pytest.param(
+        {"serving": {"replicas": {"min": 3, "max": 2}}},
+        "spec.serving.replicas",
+        REPLICAS,
+        id="fewer-at-most-than-least",
+    ),
+    pytest.param({"traffic": {"hostnames": ["https://a.b"]}}, "spec.traffic.hostnames[0]", HOSTNAME, id="a-url"),
+    pytest.param({"traffic": {"hostnames": ["a.b", "*.b"]}}, "spec.traffic.hostnames[1]", HOSTNAME, id="a-wildcard"),
+    pytest.param({"traffic": {"hostnames": ["A.b"]}}, "spec.traffic.hostnames[0]", HOSTNAME, id="an-upper-case-host"),
+    pytest.param(rollout({**weight(5), **APPROVAL}, ALL), f"{STEPS}[0]", ONE_OF_STEP, id="weight-and-approval-in-one"),
+    pytest.param(rollout({**weight(5), **shadow()}, ALL), f"{STEPS}[0]", ONE_OF_STEP, id="weight-and-shadow"),
+    pytest.param(rollout({}, ALL), f"{STEPS}[0]", ONE_OF_STEP, id="a-step-of-nothing"),
+    pytest.param(rollout({**shadow(), "hold": "5m"}, ALL), f"{STEPS}[0]", STRAY_HOLD, id="hold-beside-a-shadow"),
+    pytest.param(rollout({**APPROVAL, "hold": "5m"}, ALL), f"{STEPS}[0]", STRAY_HOLD, id="hold-beside-an-approval"),
+    pytest.param(rollout(weight(5, hold=None), ALL), f"{STEPS}[0]", NO_HOLD, id="a-weight-without-hold"),
+    pytest.param(rollout(weight(5), weight(99)), STEPS, NOT_100, id="ending-at-99"),
+    pytest.param(rollout(ALL, APPROVAL), STEPS, NOT_100, id="ending-with-an-approval"),
+    pytest.param(rollout(shadow()), STEPS, NOT_100, id="ending-with-a-shadow"),
+    pytest.param(rollout(weight(5), shadow(), ALL), STEPS, LATE_SHADOW, id="a-shadow-after-a-weight"),
+    pytest.param(
+        rollout(weight(5), APPROVAL, shadow(), ALL), STEPS, LATE_SHADOW, id="a-shadow-after-weight-and-approval"
+    ),
+    pytest.param(rollout(weight(50), weight(25), ALL), STEPS, NOT_RISING, id="a-weight-that-falls"),
+    pytest.param(rollout(weight(50), weight(50), ALL), STEPS, NOT_RISING, id="the-same-weight-twice"),
+    pytest.param(rollout(ALL, ALL), STEPS, NOT_RISING, id="arriving-twice"),
+    pytest.param(
+        rollout(shadow("1h"), weight(5, "1h"), weight(50, "2h"), ALL),
+        "spec.rollout.progressDeadline",
+        DEADLINE,
+        id="holds-as-long-as-the-deadline-by-default",
+    ),
+    pytest.param(
+        rollout(weight(5, "10m"), weight(100), progressDeadline="20m"),
+        "spec.rollout.progressDeadline",
+        DEADLINE,
+        id="a-deadline-that-leaves-no-time",
+    ),
+    pytest.param(rollout(weight(5, "10 minutes"), ALL), f"{STEPS}[0].hold", DURATION, id="a-hold-in-words"),
+    pytest.param(rollout(weight(5, "1.5h"), ALL), f"{STEPS}[0].hold", DURATION, id="a-hold-with-a-fraction"),
+    pytest.param(rollout(shadow("-5m"), ALL), f"{STEPS}[0].shadow.hold", DURATION, id="a-negative-hold"),
+    pytest.param({"rollout": {"rollbackWindow": "8761h"}}, "spec.rollout.rollbackWindow", DURATION, id="over-a-year"),
+    pytest.param({"rollout": {"rollbackWindow": "1d"}}, "spec.rollout.rollbackWindow", DURATION, id="days"),
+]
+
+NAMES_REFUSED = [
+    pytest.param("a" * (MAX_NAME + 1), LONG_NAME, id="41-characters"),
+    pytest.param("2nd-model", NAME, id="beginning-with-a-digit"),
+    pytest.param("fraud.v2", NAME, id="with-a-dot"),
+]
+
+MONITORS_REFUSED = [
+    pytest.param({"drift": {}}, "spec", ONE_OF_MONITOR, id="slo-and-drift"),
+    pytest.param({"slo": None}, "spec", ONE_OF_MONITOR, id="none-of-the-three"),
+    pytest.param({"slo": None, "drift": {}, "workload": {}}, "spec", ONE_OF_MONITOR, id="drift-and-workload"),
+    pytest.param({"parameters": {"max-ms": "80"}}, "spec.parameters", PARAMETER, id="a-parameter-with-a-dash"),
+    pytest.param({"parameters": {"": "80"}}, "spec.parameters", PARAMETER, id="a-parameter-without-a-name"),
+    pytest.param({"parameters": {"window": "5m"}}, "spec.parameters", WINDOW_PARAMETER, id="a-parameter-window"),
+    pytest.param({"slo": {"query": "up"}}, "spec.slo", QUERY, id="query-and-bad"),
+    pytest.param({"slo": {"bad": None}}, "spec.slo", QUERY, id="neither-query-nor-bad"),
+    pytest.param({"slo": {"limits": None}}, "spec.slo", TOOTHLESS, id="neither-limits-nor-compare"),
+    pytest.param({"slo": {"window": "0s"}}, "spec.slo.window", WINDOW, id="a-window-of-nothing"),
+    pytest.param({"slo": {"window": "25h"}}, "spec.slo.window", WINDOW, id="a-window-of-more-than-a-day"),
+    pytest.param({"slo": {"limits": {"max": None}}}, "spec.slo.limits", LIMITS, id="limits-without-a-limit"),
+    pytest.param({"slo": {"limits": {"max": "80ms"}}}, "spec.slo.limits.max", LIMIT, id="a-limit-with-a-unit"),
+    pytest.param({"slo": {"limits": {"min": "${}"}}}, "spec.slo.limits.min", LIMIT, id="a-parameter-of-no-name"),
+    pytest.param({"slo": {"compare": {}}}, "spec.slo.compare", COMPARE, id="a-comparison-without-a-limit"),
+    pytest.param(
+        {"slo": {"compare": {"maxRatio": "2", "confidence": "1"}}},
+        "spec.slo.compare.confidence",
+        CONFIDENCE,
+        id="absolute-confidence",
+    ),
+    pytest.param(
+        {"slo": {"compare": {"maxRatio": "2", "confidence": "0.4"}}},
+        "spec.slo.compare.confidence",
+        CONFIDENCE,
+        id="less-confidence-than-a-coin",
+    ),
+    pytest.param({"slo": None, "drift": {"minEffect": "1.1"}}, "spec.drift.minEffect", EFFECT, id="an-effect-above-1"),
+    pytest.param({"slo": None, "drift": {"minEffect": "-1"}}, "spec.drift.minEffect", EFFECT, id="a-negative-effect"),
+    pytest.param({"slo": None, "drift": {"alpha": "0"}}, "spec.drift.alpha", ALPHA, id="no-false-alarm-budget"),
+    pytest.param({"slo": None, "drift": {"alpha": "0.6"}}, "spec.drift.alpha", ALPHA, id="more-false-alarms-than-not"),
+]
+
+DEPLOYMENTS_ADMITTED = [
+    pytest.param({"model": {"version": None, "alias": "champion"}}, id="by-alias"),
+    pytest.param({"serving": {"runtime": "mine", "resources": {"limits": {"cpu": 2, "memory": "1Gi"}}}}, id="runtime"),
+    pytest.param({"serving": PREDICTOR}, id="a-full-predictor"),
+    pytest.param({"serving": {"replicas": {"min": 2, "max": 2}}}, id="as-many-at-most-as-least"),
+    pytest.param({"traffic": {"hostnames": ["fraud", "a-1.b.c"]}}, id="two-hostnames"),
+    pytest.param(rollout(ALL), id="all-at-once"),
+    pytest.param(rollout(weight(1), ALL), id="the-least-weight"),
+    pytest.param(rollout(weight(5), weight(100)), id="a-hold-at-100"),
+    pytest.param(rollout(shadow(), APPROVAL, shadow(), weight(5), APPROVAL, ALL), id="every-kind-of-step"),
+    pytest.param(
+        rollout(shadow("1h"), weight(5, "1h"), weight(50, "1h59m59s"), ALL), id="a-second-left-at-the-deadline"
+    ),
+    pytest.param(rollout(*(weight(n, "1m") for n in range(1, 20)), ALL), id="twenty-steps"),
+    pytest.param({"rollout": {"rollbackWindow": "0s", "progressDeadline": "8760h"}}, id="durations-at-their-bounds"),
+]
+
+MONITORS_ADMITTED = [
+    pytest.param({"slo": {"bad": None, "query": "up"}}, id="a-value"),
+    pytest.param({"slo": {"limits": {"max": "${maxMs}"}}, "parameters": {"maxMs": "80"}}, id="a-limit-by-parameter"),
+    pytest.param({"slo": {"limits": None, "compare": {"maxRatio": "1.5"}}}, id="compared-only"),
+    pytest.param({"slo": {"compare": {"maxDifference": "1e-3", "confidence": "0.5"}}}, id="limits-and-compare"),
+    pytest.param({"slo": {"window": "1s"}}, id="the-shortest-window"),
+    pytest.param({"slo": {"window": "24h"}}, id="the-longest-window"),
+    pytest.param({"slo": None, "drift": {}}, id="drift-by-default"),
+    pytest.param({"slo": None, "drift": {"minEffect": "0", "alpha": "0.5", "columns": ["a", "b"]}}, id="drift"),
+    pytest.param({"slo": None, "workload": {"maxRestarts": 0}}, id="workload"),
+]
+
+
+def refusal(api: Api, manifest: Manifest) -> Refused:
+    """How the API server refuses a manifest."""
+    with pytest.raises(Refused) as caught:
+        api.create(manifest, dryRun="All", fieldValidation="Strict")
+    assert caught.value.status in {400, 422}
+    return caught.value
+
+
+@pytest.mark.parametrize(("change", "field", "message"), DEPLOYMENTS_REFUSED)
+def test_a_wrong_deployment_is_refused_and_told_why(api: Api, change: Manifest, field: str, message: str) -> None:
+    assert message in refusal(api, deployment("default", change)).complaints.get(field, [])
+
+
+@pytest.mark.parametrize(("name", "message"), NAMES_REFUSED)
+def test_a_name_that_kserve_could_not_carry_is_refused(api: Api, name: str, message: str) -> None:
+    assert refusal(api, deployment("default", name=name)).complaints == {"metadata.name": [message]}
+
+
+@pytest.mark.parametrize("kind", ["ModelMonitor", "ClusterModelMonitor"])
+@pytest.mark.parametrize(("change", "field", "message"), MONITORS_REFUSED)
+def test_a_wrong_monitor_is_refused_and_told_why(
+    api: Api, kind: str, change: Manifest, field: str, message: str
+) -> None:
+    assert message in refusal(api, _of_kind(kind, monitor("default", change))).complaints.get(field, [])
+
+
+def test_every_rule_has_been_broken_by_a_test_of_this_module() -> None:
+    broken = {param.values[-1] for param in (*DEPLOYMENTS_REFUSED, *NAMES_REFUSED, *MONITORS_REFUSED)} | {IMMUTABLE}
+    rules = {
+        rule["message"]
+        for kind in KINDS
+        for _, schema in walk(kind.schema(), "")
+        for rule in schema.get(VALIDATIONS, ())
+    }
+
+    assert broken == rules
+
+
+@pytest.mark.parametrize("change", DEPLOYMENTS_ADMITTED)
+def test_a_right_deployment_is_admitted(api: Api, change: Manifest) -> None:
+    api.create(deployment("default", change), dryRun="All", fieldValidation="Strict")
+
+
+@pytest.mark.parametrize("name", ["a", "fraud-2", "a" * MAX_NAME])
+def test_a_name_of_up_to_40_characters_is_admitted(api: Api, name: str) -> None:
+    api.create(deployment("default", name=name), dryRun="All", fieldValidation="Strict")
+
+
+@pytest.mark.parametrize("kind", ["ModelMonitor", "ClusterModelMonitor"])
+@pytest.mark.parametrize("change", MONITORS_ADMITTED)
+def test_a_right_monitor_is_admitted(api: Api, kind: str, change: Manifest) -> None:
+    api.create(_of_kind(kind, monitor("default", change)), dryRun="All", fieldValidation="Strict")
+
+
+def test_the_example_of_the_design_is_admitted_and_understood(api: Api) -> None:
+    stored = api.create(merged(FULL, {"metadata": {"namespace": "default"}}), dryRun="All", fieldValidation="Strict")
+
+    assert stored["spec"]["governance"] == FULL["spec"]["governance"]
+    assert stored["spec"]["rollout"]["steps"] == FULL["spec"]["rollout"]["steps"]
+    assert ModelDeploymentSpec.model_validate(stored["spec"]) == ModelDeploymentSpec.model_validate(FULL["spec"])
+
+
+@pytest.mark.parametrize("share", [101, 0, -5])
+def test_a_weight_that_is_no_percentage_is_refused(api: Api, share: int) -> None:
+    complaints = refusal(api, deployment("default", rollout(weight(share), ALL))).complaints
+
+    bound = "less than or equal to 100" if share > 100 else "greater than or equal to 1"
+    assert any(said.endswith(f"should be {bound}") for said in complaints[f"{STEPS}[0].weight"])
+
+
+def test_the_same_monitor_twice_is_refused(api: Api) -> None:
+    twice = {"monitors": [{"name": "error-rate"}, {"name": "error-rate", "mode": "Observe"}]}
+
+    refused = refusal(api, deployment("default", twice))
+
+    assert 'spec.monitors[1]: Duplicate value: {"name":"error-rate"}' in refused.message
+
+
+def test_the_same_hostname_twice_is_refused(api: Api) -> None:
+    refused = refusal(api, deployment("default", {"traffic": {"hostnames": ["a.b", "a.b"]}}))
+
+    assert 'spec.traffic.hostnames[1]: Duplicate value: "a.b"' in refused.message
+
+
+def test_more_than_one_mistake_is_told_at_once(api: Api) -> None:
+    change = {"model": {"version": "latest"}, **rollout(weight(50, hold=None), weight(25), weight(99))}
+
+    complaints = refusal(api, deployment("default", change)).complaints
+
+    assert complaints == {
+        "spec.model.version": [VERSION],
+        f"{STEPS}[0]": [NO_HOLD],
+        STEPS: [NOT_100, NOT_RISING],
+    }
+
+
+@pytest.mark.parametrize("field", ["model", "serving", "traffic"])
+def test_what_must_be_given_is_asked_for(api: Api, field: str) -> None:
+    assert f"spec.{field}" in refusal(api, deployment("default", {field: None})).complaints
+
+
+def test_an_unknown_word_is_answered_with_those_there_are(api: Api) -> None:
+    refused = refusal(api, deployment("default", {"rollout": {"onDeadline": "Abort"}}))
+
+    assert 'Unsupported value: "Abort": supported values: "Rollback", "Pause"' in refused.message
+
+
+def test_a_misspelt_field_is_refused_as_kubectl_asks(api: Api) -> None:
+    refused = refusal(api, deployment("default", {"rollout": {"stepz": []}, "model": {"stage": "Production"}}))
+
+    assert 'unknown field "spec.rollout.stepz"' in refused.message
+    assert 'unknown field "spec.model.stage"' in refused.message
+
+
+def test_a_misspelt_field_is_dropped_for_clients_that_do_not_ask(api: Api) -> None:
+    stored = api.create(deployment("default", {"rollout": {"stepz": []}}), dryRun="All", fieldValidation="Ignore")
+
+    assert "stepz" not in stored["spec"]["rollout"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"model": {"digest": "sha256:" + "cd" * 32}}, id="the-model"),
+        pytest.param({"rollout": {"progressDeadline": "8h"}}, id="the-plan"),
+        pytest.param({"serving": {"predictor": {"model": {"runtime": "mine"}}}}, id="inside-the-predictor"),
+        pytest.param({"governance": {"ticket": "CHG-1"}}, id="something-added"),
+    ],
+)
+def test_the_spec_of_a_revision_never_changes(api: Api, namespace: str, change: Manifest) -> None:
+    made = api.create(revision(namespace))
+
+    with pytest.raises(Refused) as caught:
+        api.patch(made, {"spec": change})
+
+    assert caught.value.complaints == {"spec": [IMMUTABLE]}
+    assert api.get(made)["spec"] == made["spec"]
+
+
+def test_the_spec_of_a_revision_cannot_be_taken_away(api: Api, namespace: str) -> None:
+    made = api.create(revision(namespace))
+
+    with pytest.raises(Refused, match="spec: Required value"):
+        api.patch(made, {"spec": None})
+
+
+def test_a_revision_may_be_labelled_and_written_again_as_it_is(api: Api, namespace: str) -> None:
+    made = api.create(revision(namespace))
+
+    labelled = api.patch(made, {"metadata": {"labels": {"team": "risk"}}, "spec": made["spec"]})
+
+    assert labelled["metadata"]["labels"] == {"team": "risk"}
+    assert labelled["metadata"]["generation"] == 1
+
+
+def _of_kind(kind: str, manifest: Manifest) -> Manifest:
+    metadata = {"name": manifest["metadata"]["name"]} if kind.startswith("Cluster") else manifest["metadata"]
+    return manifest | {"kind": kind, "metadata": metadata}
