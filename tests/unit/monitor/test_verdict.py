@@ -167,6 +167,11 @@ def test_a_named_column_that_nobody_has_never_passes() -> None:
     assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, Reason.COLUMN_EMPTY)
 
 
+def test_rows_without_columns_are_inconclusive() -> None:
+    judgement = verdict(Frame(500, {}), Frame(500, {}))
+    assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, Reason.NO_DATA)
+
+
 def test_one_bad_column_among_many_fails_the_whole_and_is_named() -> None:
     good = {f"x{index}": scores(index) for index in range(24)}
     stable = {f"x{index}": scores(100 + index) for index in range(24)}
