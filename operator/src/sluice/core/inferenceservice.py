@@ -1,0 +1,85 @@
+"""InferenceService: the KServe object that runs one revision, in Standard mode."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from sluice.core import objects
+from sluice.core.objects import Object
+from sluice.core.world import Revision
+
+
+def service_name(revision: str) -> str:
+    """The Service that KServe makes for a revision's predictor."""
+    return f"{revision}-predictor"
+
+
+def storage_uri(revision: Revision) -> str:
+    """``mlflow://<name>/<version>?digest=sha256:<hex>``, read by ``sluice.storage.uri``."""
+    model = revision.spec.model
+    return f"mlflow://{quote(model.name, safe='')}/{model.version}?digest={model.digest}"
+
+
+def build(namespace: str, revision: Revision, uid: str, logger_url: str | None) -> Object:
+    """The InferenceService of a revision.
+
+    Args:
+        namespace: the deployment's namespace.
+        revision: what to run.
+        uid: of the ModelRevision, which owns the InferenceService.
+        logger_url: where KServe sends requests and responses for drift detection; None for nowhere.
+    """
+    name, deployment = revision.name, revision.spec.deployment
+    replicas = revision.spec.serving.replicas
+    return {
+        "apiVersion": objects.KSERVE,
+        "kind": "InferenceService",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            # cluster-local: no route of KServe's own; requests come through the deployment's HTTPRoute only.
+            "labels": objects.labels(deployment, name) | {"networking.kserve.io/visibility": "cluster-local"},
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "Standard",
+                # Without an autoscaler KServe sets the replicas that are stated here, and nothing else does.
+                "serving.kserve.io/autoscalerClass": "hpa" if replicas.max else "none",
+            },
+            "ownerReferences": objects.owned_by("ModelRevision", name, uid),
+        },
+        "spec": {"predictor": _predictor(revision, logger_url)},
+    }
+
+
+def _predictor(revision: Revision, logger_url: str | None) -> Object:
+    serving = revision.spec.serving
+    given = dict(serving.predictor or {"model": _model(revision)})
+    if isinstance(given.get("model"), dict) and serving.predictor is not None:
+        given["model"] = _with_stable_name(given["model"], revision.spec.deployment)
+    # KServe's logger copies the pod label `endpoint` into every event; Prometheus reads the other two.
+    mine = objects.labels(revision.spec.deployment, revision.name) | {"endpoint": revision.name}
+    given["labels"] = {**given.get("labels", {}), **mine}
+    given["minReplicas"] = serving.replicas.min
+    if serving.replicas.max:
+        given["maxReplicas"] = serving.replicas.max
+    given.setdefault(
+        "deploymentStrategy",
+        {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+    )
+    if logger_url:
+        given["logger"] = {"mode": "all", "url": logger_url, "metadataHeaders": ["X-Request-Id"]}
+    return given
+
+
+def _model(revision: Revision) -> Object:
+    serving = revision.spec.serving
+    model: Object = {"modelFormat": {"name": serving.model_format}, "storageUri": storage_uri(revision)}
+    if serving.runtime:
+        model["runtime"] = serving.runtime
+    if serving.resources:
+        model["resources"] = serving.resources.dump()
+    return _with_stable_name(model, revision.spec.deployment)
+
+
+def _with_stable_name(model: Object, name: str) -> Object:
+    # The last one wins in every argparse server, so the path stays /v1/models/<deployment> in every revision.
+    return {**model, "args": [*model.get("args", []), f"--model_name={name}"]}

@@ -1,0 +1,91 @@
+"""PromQL: a monitor's queries and limits with their parameters filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sluice.api.base import format_duration
+from sluice.api.modeldeployment import MonitorUse
+from sluice.api.modelmonitor import SLO, ModelMonitorSpec
+
+_PLACEHOLDER = re.compile(r"\$\{([A-Za-z][A-Za-z0-9_]*)\}")
+_SAFE = re.compile(r"[A-Za-z0-9_.:/%\-]*")
+
+
+class TemplateError(ValueError):
+    """A query or limit that cannot be filled in; the message says what to mend."""
+
+
+@dataclass(frozen=True)
+class Queries:
+    """The queries of one service level, ready to be asked. Equal queries of many rollouts are asked once."""
+
+    total: str
+    bad: str | None
+    value: str | None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(query for query in (self.total, self.bad, self.value) if query is not None)
+
+
+def parameters(monitor: ModelMonitorSpec, use: MonitorUse) -> dict[str, str]:
+    """The monitor's defaults, overridden by what this use of it states, and the window.
+
+    Raises:
+        TemplateError: a parameter that the monitor does not have, or a value that could change a query's meaning.
+    """
+    unknown = sorted(use.parameters.keys() - monitor.parameters.keys())
+    if unknown:
+        known = ", ".join(sorted(monitor.parameters)) or "none"
+        raise TemplateError(f"monitor {use.name} has no parameter {', '.join(unknown)} (it has: {known})")
+    values = {**monitor.parameters, **use.parameters}
+    for name, value in values.items():
+        if not _SAFE.fullmatch(value):
+            raise TemplateError(f"parameter {name} of monitor {use.name} may hold letters, digits and ._:/%- only")
+    if monitor.slo is not None:
+        values["window"] = format_duration(monitor.slo.window)
+    return values
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """The text with every ``${name}`` replaced.
+
+    Raises:
+        TemplateError: there is no value of that name.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        try:
+            return values[match[1]]
+        except KeyError:
+            raise TemplateError(f"there is no parameter {match[1]} for {match[0]}") from None
+
+    return _PLACEHOLDER.sub(value, text)
+
+
+def queries(slo: SLO, values: Mapping[str, str]) -> Queries:
+    """The service level's queries with parameters filled in. Raises like :func:`fill`."""
+    return Queries(
+        total=fill(slo.total, values),
+        bad=fill(slo.bad, values) if slo.bad else None,
+        value=fill(slo.query, values) if slo.query else None,
+    )
+
+
+def number(text: str | None, values: Mapping[str, str]) -> float | None:
+    """A limit as a number; None stays None.
+
+    Raises:
+        TemplateError: what it comes to is no number.
+    """
+    if text is None:
+        return None
+    filled = fill(text, values)
+    try:
+        return float(filled)
+    except ValueError:
+        raise TemplateError(f"the limit {text} comes to {filled!r}, which is not a number") from None
