@@ -16,6 +16,7 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+_PREFIX = "sluice_monitor_"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -26,64 +27,32 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        prefix = "sluice_monitor"
-        self.received = Counter(
-            f"{prefix}_events_received_total", "Events accepted for work.", ["type"], registry=self.registry
-        )
-        self.dropped = Counter(
-            f"{prefix}_events_dropped_total",
-            "Events answered and thrown away: too busy, or no room.",
-            ["reason"],
-            registry=self.registry,
-        )
-        self.malformed = Counter(
-            f"{prefix}_events_malformed_total",
-            "Events refused or unreadable.",
-            ["reason"],
-            registry=self.registry,
-        )
-        self.ignored = Counter(
-            f"{prefix}_events_ignored_total", "Events without a body, such as GETs.", registry=self.registry
-        )
-        self.paired = Counter(f"{prefix}_pairs_total", "Requests joined with their response.", registry=self.registry)
-        self.unpaired = Counter(
-            f"{prefix}_events_unpaired_total",
-            "Halves whose other half did not come in time.",
-            ["type"],
-            registry=self.registry,
-        )
-        self.queue = Gauge(f"{prefix}_queue_events", "Events that wait to be worked off.", registry=self.registry)
-        self.waiting = Gauge(
-            f"{prefix}_waiting_events", "Halves that wait for their other half.", registry=self.registry
-        )
-        self.rows = Gauge(f"{prefix}_rows_kept", "Rows held in memory.", registry=self.registry)
-        self.row_bytes = Gauge(f"{prefix}_rows_bytes", "Memory held by rows.", registry=self.registry)
-        self.series = Gauge(f"{prefix}_revisions", "Revisions followed.", registry=self.registry)
-        self.evicted = Gauge(
-            f"{prefix}_rows_evicted",
-            "Rows dropped for want of memory since the start.",
-            registry=self.registry,
-        )
-        self.volume_errors = Counter(
-            f"{prefix}_volume_errors_total",
-            "Reads and writes of the volume that failed.",
-            registry=self.registry,
-        )
-        self.verdicts = Counter(
-            f"{prefix}_verdicts_total",
-            "Answers to POST /v1/drift.",
-            ["verdict", "reason"],
-            registry=self.registry,
-        )
-        self.verdict_seconds = Histogram(
-            f"{prefix}_verdict_seconds", "Time to a verdict.", buckets=_SECONDS, registry=self.registry
-        )
-        self.report_seconds = Histogram(
-            f"{prefix}_report_seconds", "Time to render a report.", buckets=_SECONDS, registry=self.registry
-        )
-        self.reports = Counter(
-            f"{prefix}_reports_total", "Reports by how they ended.", ["outcome"], registry=self.registry
-        )
+        self.received = self._counter("events_received", "Events accepted for work.", "type")
+        self.dropped = self._counter("events_dropped", "Events answered and thrown away for want of room.", "reason")
+        self.malformed = self._counter("events_malformed", "Events refused or unreadable.", "reason")
+        self.ignored = self._counter("events_ignored", "Events without a body, such as GETs.")
+        self.paired = self._counter("pairs", "Requests joined with their response.")
+        self.unpaired = self._counter("events_unpaired", "Halves whose other half did not come in time.", "type")
+        self.volume_errors = self._counter("volume_errors", "Reads and writes of the volume that failed.")
+        self.verdicts = self._counter("verdicts", "Answers to POST /v1/drift.", "verdict", "reason")
+        self.reports = self._counter("reports", "Reports by how they ended.", "outcome")
+        self.queue = self._gauge("queue_events", "Events that wait to be worked off.")
+        self.waiting = self._gauge("waiting_events", "Halves that wait for their other half.")
+        self.rows = self._gauge("rows_kept", "Rows held in memory.")
+        self.row_bytes = self._gauge("rows_bytes", "Memory held by rows.")
+        self.series = self._gauge("revisions", "Revisions followed.")
+        self.evicted = self._gauge("rows_evicted", "Rows dropped for want of memory since the start.")
+        self.verdict_seconds = self._histogram("verdict_seconds", "Time to a verdict.")
+        self.report_seconds = self._histogram("report_seconds", "Time to render a report.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(_PREFIX + name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(_PREFIX + name, text, registry=self.registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(_PREFIX + name, text, buckets=_SECONDS, registry=self.registry)
 
 
 class JSONFormatter(logging.Formatter):
