@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from sluice.api import API_VERSION
+from sluice.api.base import Resource
 from sluice.api.crds import KINDS, Kind
-from sluice.api.modeldeployment import ModelDeploymentSpec
-from tests.component.examples import deployment, monitor, revision
+from sluice.api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus
+from sluice.api.modelrevision import ModelRevisionStatus
+from sluice.api.schema import structural
+from tests.component.examples import deployment, merged, monitor, revision
 from tests.component.kube import Api, Manifest
+from tests.unit.api.structural import values
 
 pytestmark = pytest.mark.component
 
@@ -62,6 +68,23 @@ def test_a_predictor_is_kept_as_it_was_written(api: Api, namespace: str) -> None
     assert made["spec"]["serving"]["predictor"] == predictor
 
 
+@pytest.mark.parametrize(
+    ("example", "model"), [(deployment, ModelDeploymentStatus), (revision, ModelRevisionStatus)], ids=["md", "mrev"]
+)
+def test_every_status_that_the_operator_can_write_is_kept_as_it_was_written(
+    api: Api, example: Callable[[str], Manifest], model: type[Resource]
+) -> None:
+    made = api.create(merged(example("default"), {"metadata": {"name": model.__name__.lower()}}))
+
+    @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(values(structural(model)).map(model.model_validate))
+    def kept(written: Resource) -> None:
+        stored = api.replace({**api.get(made), "status": written.dump()}, "status")
+        assert model.model_validate(stored["status"]) == written
+
+    kept()
+
+
 def test_a_time_keeps_its_microseconds(api: Api, namespace: str) -> None:
     assert api.create(revision(namespace))["spec"]["requestedAt"] == "2026-11-24T10:00:00.123456Z"
 
@@ -98,9 +121,9 @@ def test_writers_of_different_conditions_do_not_take_each_others(api: Api, names
     made = api.create(deployment(namespace))
 
     api.apply(status(made, conditions=[condition("Ready", "True")]), "sluice", "status")
-    merged = api.apply(status(made, conditions=[condition("GovernanceSatisfied", "False")]), "governance", "status")
+    after = api.apply(status(made, conditions=[condition("GovernanceSatisfied", "False")]), "governance", "status")
 
-    assert [one["type"] for one in merged["status"]["conditions"]] == ["Ready", "GovernanceSatisfied"]
+    assert [one["type"] for one in after["status"]["conditions"]] == ["Ready", "GovernanceSatisfied"]
 
 
 def test_a_condition_that_its_writer_leaves_out_disappears(api: Api, namespace: str) -> None:
@@ -117,9 +140,9 @@ def test_a_platform_team_may_add_a_monitor_to_a_deployment_of_another(api: Api, 
     api.apply(theirs, "model-team")
     spec = {"monitors": [{"name": "workload-health"}]}
 
-    merged = api.apply({key: theirs[key] for key in ("apiVersion", "kind", "metadata")} | {"spec": spec}, "platform")
+    after = api.apply({key: theirs[key] for key in ("apiVersion", "kind", "metadata")} | {"spec": spec}, "platform")
 
-    assert [use["name"] for use in merged["spec"]["monitors"]] == ["latency-p99", "workload-health"]
+    assert [use["name"] for use in after["spec"]["monitors"]] == ["latency-p99", "workload-health"]
 
 
 def cells(table: Manifest) -> dict[str, Any]:

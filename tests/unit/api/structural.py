@@ -94,8 +94,15 @@ def values(schema: Schema) -> st.SearchStrategy[Any]:
         case "object":
             return st.dictionaries(_text(1, 12), values(schema["additionalProperties"]), max_size=3)
         case "array":
+            keys = schema.get("x-kubernetes-list-map-keys", ())
             low, high = schema.get("minItems", 0), min(schema["maxItems"], 4)
-            return st.lists(values(schema["items"]), min_size=low, max_size=high)
+            return st.lists(
+                values(schema["items"]),
+                min_size=low,
+                max_size=high,
+                unique_by=(lambda item: tuple(item[key] for key in keys)) if keys else None,
+                unique=schema["x-kubernetes-list-type"] == "set",
+            )
         case "integer":
             return st.integers(schema.get("minimum", 0), schema.get("maximum", 2**31))
         case _:
