@@ -1,7 +1,25 @@
 """``python -m sluice.storage``: resolve a model version, or put one into a pod.
 
-Exit codes of ``resolve``: 0 found, 2 usage, 3 no such model, 4 its files are gone, 5 MLflow does not answer.
-Either way one JSON document is printed; errors as ``{"error": {"reason", "message"}}``.
+``resolve --name N (--version V | --alias A) [--digest]`` prints one JSON document: what the registry says,
+or ``{"error": {"reason", "message"}}``. Exit codes: 0 found, 2 usage, 3 no such model, 4 its files are gone,
+5 MLflow cannot be asked.
+
+``SOURCE DESTINATION`` is the contract of KServe's storage initializer: KServe runs this container before the
+model server and appends the two arguments. Exit codes: 0 the pinned files are there, 1 they are not; the
+reason goes to standard error and to the container's termination message. It needs no writable directory but
+the destination, so it runs with a read-only root and any user. In the cluster::
+
+    apiVersion: serving.kserve.io/v1alpha1
+    kind: ClusterStorageContainer
+    metadata: {name: sluice-mlflow}
+    spec:
+      supportedUriFormats: [{prefix: "mlflow://"}]
+      workloadType: initContainer
+      container:
+        name: storage-initializer
+        image: <the operator's image>
+        command: [python, -m, sluice.storage]
+        env: [{name: MLFLOW_TRACKING_URI, value: "http://mlflow.example:5000"}]
 """
 
 from __future__ import annotations
@@ -15,35 +33,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from sluice.storage import uri
+
 if TYPE_CHECKING:
-    from sluice.storage.registry import Registry
+    from sluice.storage.registry import Version
 
 TERMINATION_LOG = Path("/dev/termination-log")
 """Kubernetes shows what a container writes here as the reason why it ended."""
+TERMINATION_BYTES = 4096
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one of the two commands."""
     given = sys.argv[1:] if arguments is None else arguments
-    _prepare_environment()
     if given[:1] == ["resolve"]:
         return resolve(_resolve_parser().parse_args(given[1:]))
     return initialize(_initialize_parser().parse_args(given))
-
-
-def _prepare_environment() -> None:
-    # The root file system is read-only and the user has no home, while MLflow wants to write into one.
-    os.environ.setdefault("HOME", tempfile.gettempdir())
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
-
-def _registry(tracking_uri: str) -> Registry:
-    from sluice.storage.registry import Registry  # after the environment is set, which MLflow reads on import
-
-    return Registry(tracking_uri)
 
 
 def _resolve_parser() -> argparse.ArgumentParser:
@@ -52,9 +57,8 @@ def _resolve_parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--version", help="version number")
     which.add_argument("--alias", help="alias, for example champion")
-    parser.add_argument("--digest", action="store_true", help="download the files, add their digest and signature")
-    parser.add_argument("--tracking-uri", default=os.environ.get("MLFLOW_TRACKING_URI", ""), help="MLflow server")
-    return parser
+    parser.add_argument("--digest", action="store_true", help="download the files, add digest, flavours and signature")
+    return _with_server(parser)
 
 
 def _initialize_parser() -> argparse.ArgumentParser:
@@ -64,63 +68,95 @@ def _initialize_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("source", help="mlflow://<name>/<version>?digest=sha256:<hex>")
     parser.add_argument("destination", type=Path, help="directory to fill, /mnt/models in a pod")
-    parser.add_argument("--tracking-uri", default=os.environ.get("MLFLOW_TRACKING_URI", ""), help="MLflow server")
+    return _with_server(parser)
+
+
+def _with_server(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    default = os.environ.get("MLFLOW_TRACKING_URI", "")
+    parser.add_argument("--tracking-uri", default=default, help="MLflow server (default: $MLFLOW_TRACKING_URI)")
     return parser
+
+
+def _set_environment(scratch: str) -> None:
+    """Settings that MLflow reads when it is imported; ``scratch`` is the one place it may write to."""
+    os.environ["HOME"] = os.environ["TMPDIR"] = scratch
+    tempfile.tempdir = scratch
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 
 def resolve(options: argparse.Namespace) -> int:
     """Print what the registry says of a version."""
-    registry = _registry(options.tracking_uri)
-    from sluice.storage.registry import RegistryError
+    with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
+        _set_environment(scratch)
+        from sluice.storage.registry import Registry, RegistryError
 
-    try:
-        if options.version:
-            found = registry.by_version(options.name, options.version)
-        else:
-            found = registry.by_alias(options.name, options.alias)
-        if options.digest:
-            found = registry.inspected(found)
-    except RegistryError as error:
-        print(json.dumps({"error": {"reason": error.reason, "message": str(error)}}))
-        return error.exit_code
-    document = {
-        "name": found.name,
-        "version": found.version,
-        "alias": options.alias,
-        "runId": found.run_id,
-        "digest": found.digest,
-        "signature": found.signature,
-    }
-    print(json.dumps({key: value for key, value in document.items() if value is not None}))
+        try:
+            registry = Registry(options.tracking_uri)
+            if options.version:
+                found = registry.by_version(options.name, options.version)
+            else:
+                found = registry.by_alias(options.name, options.alias)
+            if options.digest:
+                found = registry.inspected(found)
+        except RegistryError as error:
+            print(json.dumps({"error": {"reason": error.reason, "message": str(error)}}))
+            return error.exit_code
+    print(json.dumps(_document(found, options.alias)))
     return 0
 
 
-def initialize(options: argparse.Namespace) -> int:
-    """Fill the destination, or refuse."""
-    from sluice.storage import uri
+def _document(found: Version, alias: str | None) -> dict[str, object]:
+    document = {
+        "name": found.name,
+        "version": found.version,
+        "alias": alias,
+        "status": found.status,
+        "source": found.source,
+        "runId": found.run_id,
+        "tags": dict(found.tags),
+        "digest": found.digest,
+        "flavors": found.flavors,
+        "signature": found.signature,
+        "outputs": found.outputs,
+    }
+    return {key: value for key, value in document.items() if value is not None}
 
+
+def initialize(options: argparse.Namespace) -> int:
+    """Fill the destination, or refuse and leave it as it was."""
     try:
         wanted = uri.parse(options.source)
     except ValueError as error:
         _refuse("InvalidModelUri", str(error))
-    registry = _registry(options.tracking_uri)
-    from sluice.storage.registry import RegistryError
-
+    destination: Path = options.destination
+    created = not destination.exists()
+    destination.mkdir(parents=True, exist_ok=True)
     try:
-        version = registry.by_version(wanted.name, wanted.version)
-        registry.fetch(version, options.destination, wanted.digest)
-    except RegistryError as error:
-        _refuse(error.reason, str(error))
-    except ValueError as error:
-        _refuse("DigestMismatch", str(error))
-    print(f"{wanted.name} version {wanted.version}: {wanted.digest} verified, in {options.destination}")
+        with tempfile.TemporaryDirectory(prefix=".home-", dir=destination) as scratch:
+            _set_environment(scratch)
+            from sluice.storage.registry import Registry, RegistryError
+
+            try:
+                registry = Registry(options.tracking_uri)
+                registry.fetch(registry.by_version(wanted.name, wanted.version), destination, wanted.digest)
+            except RegistryError as error:
+                _refuse(error.reason, str(error))
+    finally:
+        if created:
+            with suppress(OSError):
+                destination.rmdir()  # only if nothing was delivered
+    print(f"{wanted.name} version {wanted.version}: {wanted.digest} verified, in {destination}")
     return 0
 
 
 def _refuse(reason: str, message: str) -> NoReturn:
     text = f"{reason}: {message}"
-    with suppress(OSError):
-        TERMINATION_LOG.write_text(text[:4000])
+    if TERMINATION_LOG.exists():
+        with suppress(OSError):
+            TERMINATION_LOG.write_bytes(text.encode()[:TERMINATION_BYTES])
     print(text, file=sys.stderr)
     raise SystemExit(1)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,12 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
+from requests.exceptions import RequestException
 
 from sluice.storage import digest as digests
+
+SCRATCH = ".sluice-"
+"""Begins the name of a directory with a download under way, next to where it will go."""
 
 
 class RegistryError(Exception):
@@ -40,20 +44,42 @@ class ArtifactMissingError(RegistryError):
     exit_code = 4
 
 
+class ArtifactUnsafeError(RegistryError):
+    """The artifact holds what cannot be proved to be the same elsewhere, such as a symbolic link."""
+
+    reason = "ModelArtifactUnsafe"
+    exit_code = 4
+
+
+class DigestMismatchError(RegistryError):
+    """The files are not the ones that were released."""
+
+    reason = "DigestMismatch"
+    exit_code = 1
+
+
 class UnavailableError(RegistryError):
     """The registry could not be asked."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version. ``signature`` holds the input columns in order, as ``{"name", "type"}``."""
+    """A registered version.
+
+    ``signature`` and ``outputs`` hold columns in order, as ``{"name", "type"}``. They, ``flavors`` and
+    ``digest`` are known only of a version that was :meth:`~Registry.inspected`.
+    """
 
     name: str
     version: str
     source: str
+    status: str
     run_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
     digest: str | None = None
-    signature: list[dict[str, str]] = field(default_factory=list)
+    flavors: tuple[str, ...] = ()
+    signature: tuple[Mapping[str, str], ...] = ()
+    outputs: tuple[Mapping[str, str], ...] = ()
 
 
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
@@ -64,17 +90,21 @@ def _asking(what: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        absent = isinstance(error, RestException) and error.error_code in _ABSENT
-        if absent:
+        if isinstance(error, RestException) and error.error_code in _ABSENT:
             message = f"{what} is not in MLflow ({error.message}); register it or correct the name"
             raise NotFoundError(message) from error
-        raise UnavailableError(f"MLflow could not be asked for {what}: {error.message}") from error
+        raise UnavailableError(
+            f"MLflow could not be asked for {what}: {error.message}; check its address and that it runs"
+        ) from error
 
 
 class Registry:
     """The MLflow registry behind a tracking URI."""
 
     def __init__(self, tracking_uri: str) -> None:
+        if not tracking_uri:
+            # MLflow would make an empty registry of its own in the working directory, and find nothing in it.
+            raise UnavailableError("no MLflow server is configured; set MLFLOW_TRACKING_URI to its address")
         self._uri = tracking_uri
         self._client = MlflowClient(tracking_uri, tracking_uri)
 
@@ -93,66 +123,109 @@ class Registry:
         with _asking(f"alias {alias} of model {name}"):
             return _described(self._client.get_model_version_by_alias(name, alias))
 
-    @contextmanager
-    def downloaded(self, version: Version) -> Iterator[tuple[Path, str]]:
-        """The version's files in a temporary directory, and their digest.
+    def inspected(self, version: Version) -> Version:
+        """The version with what only its files tell: digest, flavours, signature.
 
         Raises:
             ArtifactMissingError: MLflow has the version but not its files.
+            ArtifactUnsafeError: they are not all plain files.
             UnavailableError: MLflow does not answer.
         """
-        with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
-            path = self._fetch(version, scratch)
-            yield path, digests.directory(path)
+        with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
+            path = self._download(version, scratch)
+            return _with_contents(replace(version, digest=_digest(path)), path / "MLmodel")
 
     def fetch(self, version: Version, destination: Path, pinned: str) -> None:
         """Put the version's files into ``destination``, but only if they are the pinned ones.
 
+        The download lies beside its final place and moves there once it is proved, so no half of a model is
+        ever visible, and no byte is written twice.
+
         Raises:
-            ValueError: their digest differs from ``pinned``; nothing is left behind.
+            DigestMismatchError: the files differ from ``pinned``; none of them is left behind.
+            RegistryError: as for :meth:`inspected`.
         """
-        with self.downloaded(version) as (path, found):
+        for stale in destination.glob(f"{SCRATCH}*"):  # of a container that was killed at work
+            shutil.rmtree(stale, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=destination) as scratch:
+            path = self._download(version, scratch)
+            found = _digest(path)
             if found != pinned:
-                raise ValueError(
+                raise DigestMismatchError(
                     f"model {version.name}/{version.version} is {found} in MLflow, but the revision pins {pinned}: "
                     "its files were changed after the release began; register them as a new version instead"
                 )
-            shutil.copytree(path, destination, dirs_exist_ok=True)
+            for entry in path.iterdir():
+                _move(entry, destination / entry.name)
 
-    def inspected(self, version: Version) -> Version:
-        """The version with the digest of its files and its signature. Raises like :meth:`downloaded`."""
-        with self.downloaded(version) as (path, found):
-            return Version(
-                version.name, version.version, version.source, version.run_id, found, _signature(path / "MLmodel")
-            )
-
-    def _fetch(self, version: Version, scratch: str) -> Path:
+    def _download(self, version: Version, scratch: str) -> Path:
         what = f"the files of model {version.name} version {version.version}"
+        gone = f"{what} are gone from MLflow's artifact store; register the model again"
+        with _asking(what):
+            # Not models:/name/version, for which MLflow adds a file of its own to what was registered.
+            uri = self._client.get_model_version_download_uri(version.name, version.version)
         try:
-            uri = f"models:/{version.name}/{version.version}"
             found = Path(download_artifacts(uri, dst_path=scratch, tracking_uri=self._uri))
-        except MlflowException as error:
+        except (MlflowException, RequestException) as error:
             if _gone(error):
-                raise ArtifactMissingError(f"{what} are gone from MLflow's artifact store ({error.message})") from error
-            raise UnavailableError(f"{what} could not be downloaded: {error.message}") from error
-        except OSError as error:
-            raise ArtifactMissingError(f"{what} are gone from MLflow's artifact store ({error})") from error
+                raise ArtifactMissingError(f"{gone} ({error})") from error
+            raise UnavailableError(f"{what} could not be downloaded: {error}") from error
+        except FileNotFoundError as error:
+            raise ArtifactMissingError(f"{gone} ({error})") from error
         if not found.is_dir() or not any(found.iterdir()):
-            raise ArtifactMissingError(f"{what} are gone from MLflow's artifact store; register the model again")
+            raise ArtifactMissingError(gone)
         return found
 
 
-def _gone(error: MlflowException) -> bool:
-    return error.error_code in _ABSENT or "404" in str(error) or "No such" in str(error)
+def _gone(error: Exception) -> bool:
+    response = getattr(error, "response", None)
+    if response is not None:
+        return bool(response.status_code == 404)
+    # Object stores report a missing key in their own words, which MLflow wraps.
+    return getattr(error, "error_code", None) in _ABSENT or "404" in str(error) or "No such" in str(error)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digests.directory(path)
+    except digests.UnsafeArtifactError as error:
+        raise ArtifactUnsafeError(f"{error}; register the model again without it") from error
+
+
+def _move(entry: Path, target: Path) -> None:
+    # A restarted container finds the files of its first run: they give way.
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    entry.replace(target)
 
 
 def _described(found: ModelVersion) -> Version:
-    return Version(found.name, str(found.version), found.source or "", found.run_id or None)
+    return Version(
+        found.name,
+        str(found.version),
+        found.source or "",
+        str(found.status),
+        found.run_id or None,
+        dict(found.tags or {}),
+    )
 
 
-def _signature(mlmodel: Path) -> list[dict[str, str]]:
+def _with_contents(version: Version, mlmodel: Path) -> Version:
     if not mlmodel.is_file():
-        return []
-    signature = Model.load(str(mlmodel)).signature
-    columns: list[dict[str, Any]] = signature.inputs.to_dict() if signature and signature.inputs else []
-    return [{"name": str(c.get("name", f"column{i}")), "type": str(c.get("type"))} for i, c in enumerate(columns)]
+        return version
+    model = Model.load(str(mlmodel))
+    signature = model.signature
+    return replace(
+        version,
+        flavors=tuple(sorted(model.flavors)),
+        signature=_columns(signature.inputs if signature else None, "input"),
+        outputs=_columns(signature.outputs if signature else None, "output"),
+    )
+
+
+def _columns(schema: Any, unnamed: str) -> tuple[Mapping[str, str], ...]:
+    found: list[dict[str, Any]] = schema.to_dict() if schema else []
+    return tuple(
+        {"name": str(column.get("name") or f"{unnamed}{index}"), "type": str(column.get("type"))}
+        for index, column in enumerate(found)
+    )

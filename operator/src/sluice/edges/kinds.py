@@ -1,0 +1,59 @@
+"""Kinds: the resources that Sluice reads or writes, as the API server addresses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluice.core import objects
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A resource type."""
+
+    api_version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core group."""
+        group, _, version = self.api_version.rpartition("/")
+        return group if version else ""
+
+    @property
+    def version(self) -> str:
+        """The version within the group."""
+        return self.api_version.rpartition("/")[2]
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The URL path of the collection, an object, or one of its subresources."""
+        root = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+        where = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        parts = [root + where, self.plural, *([name] if name else []), *([subresource] if subresource else [])]
+        return "/".join(parts)
+
+
+MODEL_DEPLOYMENTS = Kind(objects.SLUICE, "modeldeployments", "ModelDeployment")
+MODEL_REVISIONS = Kind(objects.SLUICE, "modelrevisions", "ModelRevision")
+MODEL_MONITORS = Kind(objects.SLUICE, "modelmonitors", "ModelMonitor")
+CLUSTER_MODEL_MONITORS = Kind(objects.SLUICE, "clustermodelmonitors", "ClusterModelMonitor", namespaced=False)
+INFERENCE_SERVICES = Kind(objects.KSERVE, "inferenceservices", "InferenceService")
+HTTP_ROUTES = Kind(objects.GATEWAY, "httproutes", "HTTPRoute")
+GATEWAYS = Kind(objects.GATEWAY, "gateways", "Gateway")
+DEPLOYMENTS = Kind("apps/v1", "deployments", "Deployment")
+PODS = Kind("v1", "pods", "Pod")
+EVENTS = Kind("v1", "events", "Event")
+
+WATCHED = (
+    MODEL_DEPLOYMENTS,
+    MODEL_REVISIONS,
+    MODEL_MONITORS,
+    CLUSTER_MODEL_MONITORS,
+    INFERENCE_SERVICES,
+    HTTP_ROUTES,
+    GATEWAYS,
+    DEPLOYMENTS,
+    PODS,
+)

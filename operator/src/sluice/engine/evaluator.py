@@ -1,0 +1,168 @@
+"""Evaluator: one round of verdicts for all rollouts. Each distinct query is asked once, however many share it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from sluice.api.modelrevision import Column
+from sluice.api.verdict import MonitorResult, Verdict
+from sluice.core import promql, reasons, slo
+from sluice.core.plan import Evaluation
+from sluice.edges import metrics
+from sluice.edges.drift import DriftService
+from sluice.edges.prometheus import Prometheus, PrometheusUnavailableError, QueryRejectedError
+from sluice.engine.store import Key
+
+Results = dict[tuple[str, str], MonitorResult]
+Answer = list[slo.Sample] | QueryRejectedError | PrometheusUnavailableError
+_CONCURRENT_QUERIES = 8
+_CONCURRENT_LOOKS = 4
+
+
+class Evaluator:
+    """Keeps the wanted evaluations of every deployment and the latest verdict on each."""
+
+    def __init__(
+        self,
+        prometheus: Prometheus,
+        drift: DriftService,
+        clock: Callable[[], datetime],
+        wake: Callable[[Key], None],
+        signature: Callable[[Key, str], list[Column]],
+    ) -> None:
+        """``wake`` is called for a deployment whose verdicts changed; ``signature`` gives a revision's columns."""
+        self._prometheus = prometheus
+        self._drift = drift
+        self._clock = clock
+        self._wake = wake
+        self._signature = signature
+        self._wanted: dict[Key, tuple[Evaluation, ...]] = {}
+        self._results: dict[Key, Results] = {}
+        self._looking: dict[tuple[Key, str, str], asyncio.Task[None]] = {}
+        self._asking = asyncio.Semaphore(_CONCURRENT_QUERIES)
+        self._judging = asyncio.Semaphore(_CONCURRENT_LOOKS)
+
+    def want(self, key: Key, evaluations: tuple[Evaluation, ...]) -> None:
+        """From now on measure this, and only this, for a deployment."""
+        if evaluations:
+            self._wanted[key] = evaluations
+        else:
+            self._wanted.pop(key, None)
+        names = {(e.revision, e.use.name) for e in evaluations}
+        kept = {name: result for name, result in self._results.get(key, {}).items() if name in names}
+        self._results[key] = kept
+
+    def results(self, key: Key) -> Mapping[tuple[str, str], MonitorResult]:
+        """The latest verdicts for a deployment, by (revision, monitor)."""
+        return dict(self._results.get(key, {}))
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being measured."""
+        return bool(self._wanted)
+
+    async def tick(self) -> None:
+        """One round: levels now, drift looks in the background."""
+        with metrics.TICK.time():
+            levels = [(key, wanted) for key, all_ in self._wanted.items() for wanted in all_ if wanted.monitor.slo]
+            answers = await self.ask({query for _, wanted in levels for query in _queries(wanted)})
+            now = self._clock()
+            changed = [key for key, wanted in levels if self._take(key, wanted, _judge(wanted, answers, now))]
+        for key, all_ in self._wanted.items():
+            for wanted in all_:
+                if wanted.monitor.drift:
+                    self._look(key, wanted)
+        for key in dict.fromkeys(changed):
+            self._wake(key)
+
+    async def ask(self, queries: Iterable[str]) -> dict[str, Answer]:
+        """Every query's answer, or why there is none."""
+        listed = list(queries)
+        return dict(zip(listed, await asyncio.gather(*(self._ask(query) for query in listed)), strict=True))
+
+    async def _ask(self, query: str) -> Answer:
+        async with self._asking:
+            try:
+                answer = await self._prometheus.query(query)
+            except (QueryRejectedError, PrometheusUnavailableError) as error:
+                metrics.QUERIES.labels(type(error).__name__.removesuffix("Error")).inc()
+                return error
+        metrics.QUERIES.labels("Answered").inc()
+        return answer
+
+    def _look(self, key: Key, wanted: Evaluation) -> None:
+        slot = (key, wanted.revision, wanted.use.name)
+        if slot not in self._looking:
+            task = asyncio.create_task(self._judge_drift(key, wanted))
+            self._looking[slot] = task
+            task.add_done_callback(lambda _: self._looking.pop(slot, None))
+
+    async def _judge_drift(self, key: Key, wanted: Evaluation) -> None:
+        async with self._judging:
+            result = await self._drift.judge(wanted, self._signature(key, wanted.revision), self._clock())
+        if wanted in self._wanted.get(key, ()) and self._take(key, wanted, result):
+            self._wake(key)
+
+    def _take(self, key: Key, wanted: Evaluation, result: MonitorResult) -> bool:
+        """Keep a verdict; True if a decision could come out differently for it."""
+        table = self._results.setdefault(key, {})
+        name = (wanted.revision, wanted.use.name)
+        before = table.get(name)
+        table[name] = result
+        _measure(key, wanted, result)
+        news = before is None or _gist(before, wanted) != _gist(result, wanted)
+        if news:
+            metrics.VERDICTS.labels(wanted.use.name, result.verdict).inc()
+        return news
+
+
+def _gist(result: MonitorResult, wanted: Evaluation) -> tuple[object, ...]:
+    observed = result.observed_at is not None and result.observed_at >= wanted.since
+    whole = result.window_start is not None and result.window_start >= wanted.since
+    return result.verdict, result.reason, observed, whole
+
+
+def _queries(wanted: Evaluation) -> tuple[str, ...]:
+    assert wanted.monitor.slo is not None
+    try:
+        return promql.queries(wanted.monitor.slo, promql.parameters(wanted.monitor, wanted.use)).all
+    except promql.TemplateError:
+        return ()
+
+
+def _judge(wanted: Evaluation, answers: Mapping[str, Answer], now: datetime) -> MonitorResult:
+    vectors: dict[str, slo.Vector] = {}
+    for query in _queries(wanted):
+        answer = answers[query]
+        if isinstance(answer, QueryRejectedError):
+            return _error(wanted, reasons.QUERY_FAILED, f"Prometheus refuses the query: {answer}", now)
+        if isinstance(answer, PrometheusUnavailableError):
+            return _error(wanted, reasons.SOURCE_UNAVAILABLE, str(answer), now)
+        vectors[query] = answer
+    try:
+        return slo.judge(wanted, vectors, now)
+    except promql.TemplateError as error:
+        return _error(wanted, reasons.QUERY_FAILED, str(error), now)
+
+
+def _error(wanted: Evaluation, reason: str, message: str, now: datetime) -> MonitorResult:
+    return MonitorResult(
+        name=wanted.use.name,
+        verdict=Verdict.ERROR,
+        reason=reason,
+        message=message[:1024],
+        mode=wanted.use.mode,
+        observed_at=now,
+    )
+
+
+_NUMBERS = {Verdict.PASS: 1, Verdict.INCONCLUSIVE: 0, Verdict.FAIL: -1, Verdict.ERROR: -2}
+
+
+def _measure(key: Key, wanted: Evaluation, result: MonitorResult) -> None:
+    labels = (key.namespace, key.name, wanted.revision, wanted.use.name)
+    metrics.VERDICT.labels(*labels).set(_NUMBERS[result.verdict])
+    if result.value is not None:
+        metrics.VALUE.labels(*labels).set(float(result.value))
