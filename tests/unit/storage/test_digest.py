@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -33,8 +34,19 @@ def test_the_same_files_give_the_same_digest_in_whatever_order_they_were_written
 @given(trees, st.data())
 def test_any_changed_byte_changes_the_digest(files: dict[str, bytes], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(files)))
-    changed = files | {name: files[name] + b"x"}
-    assert of(changed) != of(files)
+    content = bytearray(files[name] or b"\0")
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    assert of(files | {name: bytes(content)}) != of(files)
+
+
+@given(trees, st.data())
+def test_a_byte_more_or_less_changes_the_digest(files: dict[str, bytes], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(files)))
+    assert of(files | {name: files[name] + b"\0"}) != of(files)
+
+
+def test_contents_that_are_swapped_between_two_files_change_the_digest() -> None:
+    assert of({"a": b"1", "b": b"2"}) != of({"a": b"2", "b": b"1"})
 
 
 @given(trees)
@@ -76,3 +88,38 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/hostname")
     with pytest.raises(digest.UnsafeArtifactError, match="link is a symbolic link"):
         digest.directory(tmp_path)
+
+
+def test_two_spellings_of_one_letter_are_two_names() -> None:
+    assert of({"caf\u00e9": b"x"}) != of({"cafe\u0301": b"x"})
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")).write_bytes(b"x")
+    with pytest.raises(digest.UnsafeArtifactError, match="is not a UTF-8 name"):
+        digest.directory(tmp_path)
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(digest.UnsafeArtifactError, match="not a plain file"):
+        digest.directory(tmp_path)
+
+
+def test_a_file_larger_than_a_chunk_is_read_to_its_end(tmp_path: Path) -> None:
+    content = bytes(digest.CHUNK + 1)
+    (tmp_path / "weights").write_bytes(content)
+    before = digest.directory(tmp_path)
+    (tmp_path / "weights").write_bytes(content[:-1] + b"\1")
+    assert digest.directory(tmp_path) != before
+
+
+def test_the_digest_of_a_known_directory_never_changes(tmp_path: Path) -> None:
+    """Revisions pin digests for years: another way to compute them would refuse every model."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "model.pkl").write_bytes(b"weights")
+    (tmp_path / "MLmodel").write_bytes(b"flavors: {}\n")
+    line = '["{}", {}, "{}"]\n'
+    manifest = line.format("MLmodel", 12, hashlib.sha256(b"flavors: {}\n").hexdigest())
+    manifest += line.format("b/model.pkl", 7, hashlib.sha256(b"weights").hexdigest())
+    assert digest.directory(tmp_path) == f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
