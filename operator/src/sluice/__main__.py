@@ -19,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sluice import __version__
 from sluice.edges import metrics
 from sluice.edges.kube import Kube, own_namespace
+from sluice.edges.registry import Registry
 from sluice.engine.operator import Operator, Settings
 from sluice.watch import watch
 
@@ -98,7 +99,6 @@ async def serve(options: argparse.Namespace) -> None:
         prometheus_url=options.prometheus_url,
         monitor_url=options.monitor_url,
         logger_url=options.logger_url or None,
-        tracking_uri=options.tracking_uri,
         tick=options.tick,
         resync=options.resync,
         workers=options.workers,
@@ -106,7 +106,7 @@ async def serve(options: argparse.Namespace) -> None:
     )
     kube = await Kube.connect()
     async with aiohttp.ClientSession() as session:
-        operator = Operator(kube, session, settings)
+        operator = Operator(kube, session, settings, Registry(options.tracking_uri))
         await _serve_probes(operator, options.port, options.resync)
 
         async def operate() -> None:

@@ -10,6 +10,12 @@ from sluice.core.world import LaneBackend, Mirror, Route, RouteIntent, World
 REVISION_HEADER = "x-sluice-revision"
 """On every answer: which revision gave it."""
 
+# The API server's defaults, stated: left out, every apply of an atomic list would look like a change to it and
+# get a new resourceVersion, although nothing is different.
+_GATEWAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
+_NEEDED = ("Accepted", "ResolvedRefs")
+"""The conditions that must be True, as Gateway API defines them."""
+
 
 def build(world: World, intent: RouteIntent) -> Object:
     """The route of a deployment.
@@ -35,7 +41,7 @@ def build(world: World, intent: RouteIntent) -> Object:
             "ownerReferences": objects.owned_by("ModelDeployment", world.name, world.uid),
         },
         "spec": {
-            "parentRefs": [{"name": gateway.name, "namespace": gateway.namespace}],
+            "parentRefs": [{**_GATEWAY, "name": gateway.name, "namespace": gateway.namespace}],
             "hostnames": list(world.spec.traffic.hostnames),
             "rules": [rule],
         },
@@ -43,7 +49,7 @@ def build(world: World, intent: RouteIntent) -> Object:
 
 
 def _service(revision: str) -> Object:
-    return {"name": service_name(revision), "port": 80}
+    return {"group": "", "kind": "Service", "name": service_name(revision), "port": 80}
 
 
 def _backend(lane: LaneBackend) -> Object:
@@ -59,18 +65,23 @@ def _backend(lane: LaneBackend) -> Object:
 
 
 def read(route: Object, gateway: tuple[str, str]) -> Route:
-    """What a live route says, and whether the Gateway ``(namespace, name)`` carries out this very generation."""
+    """What a live route says, and whether the Gateway ``(namespace, name)`` carries out this very generation.
+
+    Backends without pods that answer do not matter here (Envoy Gateway's ``BackendsAvailable``): the gateway has
+    the route all the same, and the workload's own state says what is missing.
+    """
     generation = route["metadata"].get("generation")
     programmed, reason, message = False, reasons.ROUTE_NOT_PROGRAMMED, "the gateway has not taken it over yet"
     for parent in route.get("status", {}).get("parents", []):
         reference = parent.get("parentRef", {})
         if (reference.get("namespace", route["metadata"]["namespace"]), reference.get("name")) != gateway:
             continue
-        conditions = {c["type"]: c for c in parent.get("conditions", []) if c.get("observedGeneration") == generation}
-        refused = next((c for c in conditions.values() if c["status"] == "False"), None)
+        current = {c["type"]: c for c in parent.get("conditions", []) if c.get("observedGeneration") == generation}
+        said = [current[kind] for kind in _NEEDED if kind in current]
+        refused = next((c for c in said if c["status"] != "True"), None)
         if refused is not None:
             reason, message = refused.get("reason", reason), refused.get("message", message)
-        elif {"Accepted", "ResolvedRefs"} <= conditions.keys():
+        elif len(said) == len(_NEEDED):
             programmed, reason, message = True, "", ""
     return Route(_intent(route.get("spec", {})), programmed, reason, message)
 

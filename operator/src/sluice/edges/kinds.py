@@ -15,6 +15,8 @@ class Kind:
     plural: str
     kind: str
     namespaced: bool = True
+    label: str = ""
+    """Only objects that carry this label are of interest: a cluster has many pods, and most are not ours."""
 
     @property
     def group(self) -> str:
@@ -35,6 +37,8 @@ class Kind:
         return "/".join(parts)
 
 
+_OF_KSERVE = "serving.kserve.io/inferenceservice"
+
 MODEL_DEPLOYMENTS = Kind(objects.SLUICE, "modeldeployments", "ModelDeployment")
 MODEL_REVISIONS = Kind(objects.SLUICE, "modelrevisions", "ModelRevision")
 MODEL_MONITORS = Kind(objects.SLUICE, "modelmonitors", "ModelMonitor")
@@ -42,9 +46,10 @@ CLUSTER_MODEL_MONITORS = Kind(objects.SLUICE, "clustermodelmonitors", "ClusterMo
 INFERENCE_SERVICES = Kind(objects.KSERVE, "inferenceservices", "InferenceService")
 HTTP_ROUTES = Kind(objects.GATEWAY, "httproutes", "HTTPRoute")
 GATEWAYS = Kind(objects.GATEWAY, "gateways", "Gateway")
-DEPLOYMENTS = Kind("apps/v1", "deployments", "Deployment")
-PODS = Kind("v1", "pods", "Pod")
+DEPLOYMENTS = Kind("apps/v1", "deployments", "Deployment", label=_OF_KSERVE)
+PODS = Kind("v1", "pods", "Pod", label=_OF_KSERVE)
 EVENTS = Kind("v1", "events", "Event")
+LEASES = Kind("coordination.k8s.io/v1", "leases", "Lease")
 
 WATCHED = (
     MODEL_DEPLOYMENTS,

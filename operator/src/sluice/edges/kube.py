@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlencode
@@ -14,15 +14,13 @@ from kubernetes.aio import config
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.exceptions import ApiException
-from kubernetes.aio.leaderelection.electionconfig import Config as ElectionConfig
-from kubernetes.aio.leaderelection.leaderelection import LeaderElection
-from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
 from sluice.core.objects import Object
 from sluice.edges.kinds import Kind
 
 FIELD_MANAGER = "sluice"
 _TIMEOUT = 30
+_PAGE = "500"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 
@@ -47,15 +45,29 @@ class Invalid(KubeError):  # noqa: N818 - Kubernetes' own word
     """Admission or validation refused the object; trying again will not help."""
 
 
+class Forbidden(KubeError):  # noqa: N818 - Kubernetes' own word
+    """A right is missing, or a quota is used up; trying again helps once someone has seen to it."""
+
+
 class Unavailable(KubeError):  # noqa: N818 - a state of the server
-    """The API server cannot be asked or is overloaded; trying again will help."""
+    """The API server, or a webhook that it asks, cannot answer; trying again will help."""
 
 
-_ERRORS = {404: NotFound, 409: Conflict, 400: Invalid, 403: Invalid, 422: Invalid}
+_ERRORS = {400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Objects as they all were at one time, the resource version."""
+
+    items: list[Object]
+    resource_version: int
 
 
 class Writer(Protocol):
-    """What the engine writes through. Tests wrap it to crash after any write."""
+    """What the engine writes through. Tests put a double here, or a wrapper that crashes after the n-th write."""
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object: ...
 
     async def apply(self, kind: Kind, item: Object) -> Object: ...
 
@@ -65,7 +77,7 @@ class Writer(Protocol):
 
     async def merge_patch(self, kind: Kind, seen: Object, patch: Object) -> Object: ...
 
-    async def delete(self, kind: Kind, seen: Object) -> None: ...
+    async def delete(self, kind: Kind, seen: Object) -> Object | None: ...
 
 
 class Kube:
@@ -81,7 +93,7 @@ class Kube:
         if "KUBERNETES_SERVICE_HOST" in os.environ:
             config.load_incluster_config(client_configuration=settings)
         else:
-            await config.load_kube_config(client_configuration=settings)
+            await config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=settings)
         return cls(ApiClient(settings))
 
     async def close(self) -> None:
@@ -93,15 +105,19 @@ class Kube:
         return await self._ask("GET", kind.path(namespace, name))
 
     async def list(self, kind: Kind, namespace: str | None = None) -> list[Object]:
-        """All objects of a kind, in one namespace or everywhere, in pages."""
+        """All objects of a kind that matter, in one namespace or everywhere."""
+        return (await self.snapshot(kind, namespace)).items
+
+    async def snapshot(self, kind: Kind, namespace: str | None = None) -> Listing:
+        """As ``list``, with the version at which they were so. Read in pages, all of that version."""
         items: list[Object] = []
-        query = {"limit": "500"}
+        query = {"limit": _PAGE} | ({"labelSelector": kind.label} if kind.label else {})
         while True:
             page = await self._ask("GET", kind.path(namespace), query=query)
             items += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page["items"]]
             if not (token := page["metadata"].get("continue")):
-                return items
-            query = {"limit": "500", "continue": token}
+                return Listing(items, int(page["metadata"]["resourceVersion"]))
+            query["continue"] = token
 
     async def serves(self, kind: Kind) -> bool:
         """Whether the API server knows this kind."""
@@ -135,29 +151,24 @@ class Kube:
     async def merge_patch(self, kind: Kind, seen: Object, patch: Object) -> Object:
         """Merge-patch the very version that was seen."""
         metadata = seen["metadata"]
-        body = {**patch, "metadata": {"resourceVersion": metadata["resourceVersion"]}}
+        version = {"resourceVersion": metadata["resourceVersion"]}
+        body = {**patch, "metadata": {**patch.get("metadata", {}), **version}}
         path = kind.path(metadata.get("namespace"), metadata["name"])
         return await self._ask("PATCH", path, body, _MERGE, {"fieldManager": FIELD_MANAGER})
 
-    async def delete(self, kind: Kind, seen: Object) -> None:
-        """Delete the very object that was seen, not a later one of its name. Gone already is fine."""
+    async def delete(self, kind: Kind, seen: Object) -> Object | None:
+        """Delete the very object that was seen, not a later one of its name.
+
+        Returns:
+            The object while finalizers still hold it; None when it is gone, or was gone already.
+        """
         metadata = seen["metadata"]
         options = {"propagationPolicy": "Background", "preconditions": {"uid": metadata["uid"]}}
         try:
-            await self._ask("DELETE", kind.path(metadata.get("namespace"), metadata["name"]), options)
+            answer = await self._ask("DELETE", kind.path(metadata.get("namespace"), metadata["name"]), options)
         except NotFound:
-            return
-
-    async def lead(
-        self, name: str, namespace: str, identity: str, run: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        """Run once this process holds the Lease; return when the Lease is lost. The caller must then exit."""
-
-        async def lost() -> None:
-            return
-
-        lock = LeaseLock(name, namespace, identity, self._client)
-        await LeaderElection(ElectionConfig(lock, 15, 10, 2, run, lost)).run()
+            return None
+        return answer if answer.get("metadata", {}).get("deletionTimestamp") else None
 
     async def _ask(
         self,
@@ -176,10 +187,13 @@ class Kube:
         except ApiException as error:
             raise _translated(error.status or 0, error.body or error.reason) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(0, f"the API server cannot be reached: {error}") from error
+            raise Unavailable(0, f"the API server cannot be reached: {error!r}") from error
         if response.status >= 400:
             raise _translated(response.status, text)
-        found: Object = json.loads(text)
+        try:
+            found: Object = json.loads(text)
+        except ValueError as error:  # something in between answered: a proxy, a load balancer
+            raise Unavailable(response.status, f"the answer is not JSON: {text[:200]!r}") from error
         return found
 
 
@@ -196,3 +210,12 @@ def own_namespace(default: str = "default") -> str:
     """The namespace that this process runs in, when it runs in a pod."""
     path = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
     return path.read_text().strip() if path.exists() else default
+
+
+def managers(item: Object) -> dict[str, Any]:
+    """Who else set fields of an object's spec or metadata, by name, with the time of their last write."""
+    return {
+        entry["manager"]: entry.get("time", "")
+        for entry in item["metadata"].get("managedFields", [])
+        if entry["manager"] != FIELD_MANAGER and entry.get("subresource") != "status"
+    }

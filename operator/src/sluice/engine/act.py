@@ -38,15 +38,16 @@ class Actor:
         self._logger_url = logger_url
         self._tell = tell
         self._applied: dict[tuple[Kind, str, str], _Applied] = {}
+        self._writes = 0
 
-    async def carry_out(self, world: World, plan: Plan) -> None:
-        """Do what the plan asks for.
+    async def carry_out(self, world: World, plan: Plan) -> bool:
+        """Do what the plan asks for; True if anything had to be written, so that it is worth deciding again.
 
         Raises:
             KubeError: the API server refused a write; what came before it is done, and deciding again will
                 ask for the rest.
         """
-        key = Key(world.namespace, world.name)
+        key, before = Key(world.namespace, world.name), self._writes
         for write in plan.statuses:
             await self._status(key, write)
         for event in plan.events:
@@ -62,6 +63,7 @@ class Actor:
             await self._delete(MODEL_REVISIONS, key.namespace, name)
         if plan.status != world.status:
             await self._write_status(MODEL_DEPLOYMENTS, key.namespace, key.name, plan.status.dump())
+        return self._writes > before
 
     async def say_unreadable(self, key: Key, message: str, now: datetime) -> None:
         """Tell that a deployment's spec cannot be understood, once."""
@@ -153,11 +155,15 @@ class Actor:
         live = self._store.get(kind, namespace, name)
         if live is not None and "deletionTimestamp" not in live["metadata"]:
             await self._writer.delete(kind, live)
-            metrics.WRITES.labels(kind.kind, "delete").inc()
+            self._count(kind, "delete")
             self._applied.pop((kind, namespace, name), None)
 
     def _keep(self, kind: Kind, verb: str, answer: Object) -> None:
-        self._store.put(kind, answer)
+        if self._store.put(kind, answer):  # an apply that changed nothing gives the version that is known
+            self._count(kind, verb)
+
+    def _count(self, kind: Kind, verb: str) -> None:
+        self._writes += 1
         metrics.WRITES.labels(kind.kind, verb).inc()
 
     def _remember(self, address: tuple[Kind, str, str], asked: str, answer: Object) -> None:

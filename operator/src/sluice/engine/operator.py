@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -42,6 +42,9 @@ from sluice.engine.store import Key, Store, owner_of
 
 log = logging.getLogger(__name__)
 
+_API_SECONDS = 5.0
+"""How often to look for an API that the cluster did not have."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -50,7 +53,6 @@ class Settings:
     prometheus_url: str
     monitor_url: str
     logger_url: str | None
-    tracking_uri: str
     tick: float = 5.0
     resync: float = 300.0
     workers: int = 8
@@ -71,6 +73,7 @@ class Operator:
         kube: Kube,
         session: aiohttp.ClientSession,
         settings: Settings,
+        registry: Registry,
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
         self.store = Store()
@@ -81,7 +84,7 @@ class Operator:
         self._clock = clock
         self._offers = Offers()
         self._events = Events(kube)
-        self._registry = Registry(settings.tracking_uri)
+        self._registry = registry
         self._observer = Observer(self.store, self._registry, self._offers, self.queue.add)
         self._evaluator = Evaluator(
             Prometheus(settings.prometheus_url, session),
@@ -116,13 +119,12 @@ class Operator:
         await self.relist()
         loops = [self._work() for _ in range(self._settings.workers)]
         async with asyncio.TaskGroup() as group:
-            for loop in (*loops, self._measure(), self._keep_in_step()):
+            for loop in (*loops, self._measure(), self._keep_in_step(), self._await_apis()):
                 group.create_task(loop)
 
     async def relist(self) -> None:
         """Heal what a watch may have missed: compare with full lists, and look again at what the cluster offers."""
-        self._offers.kserve = await self._kube.serves(INFERENCE_SERVICES)
-        self._offers.gateway_api = await self._kube.serves(HTTP_ROUTES)
+        await self._look_at_apis()
         for kind in WATCHED:
             try:
                 listed = await self._list(kind)
@@ -144,7 +146,8 @@ class Operator:
             self._evaluator.want(key, ())
             return
         plan = decide(world, self._clock())
-        await self._actor.carry_out(world, plan)
+        if await self._actor.carry_out(world, plan):
+            self.queue.add(key)  # the watch will bring our own writes back as no news
         self._evaluator.want(key, plan.evaluations)
         self._measure_plan(world, plan)
         if plan.requeue_after is not None:
@@ -196,6 +199,23 @@ class Operator:
                 await self._look_up_aliases()
             except KubeError as error:
                 log.warning("resync failed: %s", error)
+
+    async def _await_apis(self) -> None:
+        """Carry on by itself when KServe or the Gateway API is installed after us."""
+        while True:
+            await asyncio.sleep(_API_SECONDS)
+            if self._offers != Offers():
+                before = replace(self._offers)
+                try:
+                    await self._look_at_apis()
+                    if self._offers != before:
+                        await self.relist()
+                except KubeError as error:
+                    log.warning("looking for APIs failed: %s", error)
+
+    async def _look_at_apis(self) -> None:
+        self._offers.kserve = await self._kube.serves(INFERENCE_SERVICES)
+        self._offers.gateway_api = await self._kube.serves(HTTP_ROUTES)
 
     async def _look_up_aliases(self) -> None:
         for item in self.store.all(MODEL_DEPLOYMENTS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sluice.core import objects
@@ -12,6 +12,8 @@ from sluice.core.objects import Object
 from sluice.edges.kinds import MODEL_DEPLOYMENTS, Kind
 
 _PREDICTOR = re.compile(r"(?P<deployment>.+)-r[0-9]+")
+_REMEMBERED = 10_000
+"""Uids of deleted objects that are remembered, so that a late answer does not bring one back."""
 
 
 class Key(NamedTuple):
@@ -38,48 +40,70 @@ class Store:
 
     Our own writes are put in as soon as the API server has answered, so that the next decision sees them
     even if the watch is slow. An event that is older than what is known is dropped: resource versions
-    of one object only grow.
+    of one object only grow. A deleted object stays deleted: its uid never comes back.
     """
 
     def __init__(self) -> None:
         self._items: dict[Kind, dict[tuple[str, str], Object]] = defaultdict(dict)
-        self._owned: dict[tuple[Kind, Key], dict[str, Object]] = defaultdict(dict)
+        self._owned: dict[tuple[Kind, Key], dict[str, Object]] = {}
+        self._gone: dict[str, None] = {}
 
     def put(self, kind: Kind, item: Object) -> bool:
         """Take in a version of an object; False if it is no news."""
         metadata = item["metadata"]
-        address = (metadata.get("namespace", ""), metadata["name"])
+        address = _address(item)
         known = self._items[kind].get(address)
-        if known is not None and not _newer(item, known):
+        if metadata["uid"] in self._gone or (known is not None and not _newer(item, known)):
             return False
+        if known is not None:
+            self._disown(kind, known)
         slim = {**item, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
         self._items[kind][address] = slim
         if (owner := owner_of(kind, item)) is not None:
-            self._owned[kind, owner][metadata["name"]] = slim
+            self._owned.setdefault((kind, owner), {})[metadata["name"]] = slim
         return True
 
     def drop(self, kind: Kind, item: Object) -> None:
         """An object is gone. A later object of the same name is not it, and stays."""
-        metadata = item["metadata"]
-        address = (metadata.get("namespace", ""), metadata["name"])
+        uid, address = item["metadata"]["uid"], _address(item)
+        self._gone[uid] = None
+        if len(self._gone) > _REMEMBERED:
+            del self._gone[next(iter(self._gone))]
         known = self._items[kind].get(address)
-        if known is None or known["metadata"]["uid"] != metadata["uid"]:
-            return
-        del self._items[kind][address]
-        if (owner := owner_of(kind, known)) is not None:
-            self._owned[kind, owner].pop(metadata["name"], None)
+        if known is not None and known["metadata"]["uid"] == uid:
+            del self._items[kind][address]
+            self._disown(kind, known)
 
-    def replace(self, kind: Kind, listed: list[Object]) -> set[Key]:
-        """Take in a full list; what is not on it is gone. Returns the deployments for which that was news."""
-        there = {(item["metadata"].get("namespace", ""), item["metadata"]["name"]) for item in listed}
-        ghosts = [item for address, item in self._items[kind].items() if address not in there]
-        changed = [item for item in listed if self.put(kind, item)]
+    def replace(
+        self, kind: Kind, listed: Iterable[Object], version: int, namespace: str | None = None
+    ) -> list[tuple[Object, bool]]:
+        """Take in a full list, of one namespace or of all. What is not on it is gone.
+
+        Args:
+            kind: what was listed.
+            listed: the objects.
+            version: the resource version of the list. What we learnt about later than that, such as an object
+                that we just created, is not gone but too young to be on the list.
+            namespace: where was listed; None for everywhere.
+
+        Returns:
+            What was news: each object, and whether it is there (True) or gone (False).
+        """
+        items = list(listed)
+        there = {_address(item) for item in items}
+        ghosts = [
+            item
+            for address, item in self._items[kind].items()
+            if address not in there
+            and namespace in (None, address[0])
+            and int(item["metadata"]["resourceVersion"]) <= version
+        ]
         for ghost in ghosts:
             self.drop(kind, ghost)
-        return {owner for item in [*ghosts, *changed] if (owner := owner_of(kind, item)) is not None}
+        return [(ghost, False) for ghost in ghosts] + [(item, True) for item in items if self.put(kind, item)]
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        """One object, if it is known."""
+        """One object, if it is known. Cluster-scoped kinds have the namespace ``""``."""
         return self._items[kind].get((namespace, name))
 
     def all(self, kind: Kind) -> Iterator[Object]:
@@ -88,7 +112,18 @@ class Store:
 
     def of(self, kind: Kind, owner: Key) -> list[Object]:
         """The objects of a kind that belong to one deployment."""
-        return list(self._owned[kind, owner].values())
+        return list(self._owned.get((kind, owner), {}).values())
+
+    def _disown(self, kind: Kind, item: Object) -> None:
+        owner = owner_of(kind, item)
+        if owner is not None and (owned := self._owned.get((kind, owner))) is not None:
+            owned.pop(item["metadata"]["name"], None)
+            if not owned:
+                del self._owned[kind, owner]
+
+
+def _address(item: Object) -> tuple[str, str]:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
 def _newer(item: Object, known: Object) -> bool:
