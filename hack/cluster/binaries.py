@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hack.cluster import cache
@@ -31,6 +30,8 @@ class Part:
     """Name of the program to its package."""
     minutes: float
     flags: tuple[str, ...] = ()
+    assets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Manifests that the module ships: a name of ours to patterns below the module's root."""
 
 
 PARTS = (
@@ -53,10 +54,27 @@ PARTS = (
     ),
     Part(
         "kserve",
-        {"kserve-manager": "github.com/kserve/kserve/cmd/manager", "kserve-agent": "github.com/kserve/kserve/cmd/agent"},
+        {
+            "kserve-manager": "github.com/kserve/kserve/cmd/manager",
+            "kserve-agent": "github.com/kserve/kserve/cmd/agent",
+        },
         4.6,
+        assets={
+            "crd": ("config/crd/full/*.kserve.io_*.yaml", "config/crd/full/clusterstoragecontainer/*.kserve.io_*.yaml"),
+            "webhook": ("config/webhook/manifests.yaml",),
+        },
     ),
-    Part("envoy-gateway", {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"}, 3.1),
+    Part(
+        "envoy-gateway",
+        {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
+        3.1,
+        assets={
+            "crd": (
+                "charts/gateway-helm/charts/crds/crds/*.yaml",
+                "charts/gateway-helm/charts/crds/crds/generated/*.yaml",
+            )
+        },
+    ),
     Part(
         "prometheus",
         {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
@@ -73,6 +91,12 @@ def folder(part: Part) -> Path:
     module = MODULES / part.module
     made_from = [path for path in (module / "go.mod", module / "go.sum", module / "main.go") if path.exists()]
     return cache.ROOT / "bin" / f"{part.module}-{cache.key_of_files(made_from, *part.flags)}"
+
+
+def program_folder(program: str) -> Path:
+    """The folder of a program, whether built or not; its name is a key of what the program is made from."""
+    (part,) = (part for part in PARTS if program in part.programs)
+    return folder(part)
 
 
 def path(program: str) -> Path:
@@ -97,7 +121,7 @@ def build(*modules: str) -> None:
         subprocess.CalledProcessError: Go refused; what it said has been shown.
     """
     wanted = [part for part in PARTS if not modules or part.module in modules]
-    missing = [part for part in wanted if not all((folder(part) / name).exists() for name in part.programs)]
+    missing = [part for part in wanted if not _complete(part)]
     if not missing:
         return
     if shutil.which("go") is None:
@@ -118,17 +142,30 @@ def _build(part: Part) -> None:
     for name, package in part.programs.items():
         command = ["go", "build", *part.flags, "-o", str(scratch / name), package]
         subprocess.run(command, cwd=module, env=environment, check=True)
+    for name, patterns in part.assets.items():
+        _copy_assets(part, patterns, scratch / "assets" / name)
     # Renamed when complete, so that an interrupted build is never mistaken for a finished one.
     shutil.rmtree(target, ignore_errors=True)
     scratch.rename(target)
 
 
-def module_folder(module: str, dependency: str) -> Path:
-    """Where the sources of a Go dependency lie in the module cache, for the CRDs that it ships."""
-    command = ["go", "list", "-m", "-json", dependency]
-    found = subprocess.run(command, cwd=MODULES / module, check=True, capture_output=True, text=True)
-    directory = json.loads(found.stdout).get("Dir")
-    if directory is None:
-        subprocess.run(["go", "mod", "download", dependency], cwd=MODULES / module, check=True)
-        return module_folder(module, dependency)
-    return Path(directory)
+def _complete(part: Part) -> bool:
+    made = folder(part)
+    return all((made / name).exists() for name in (*part.programs, *(f"assets/{asset}" for asset in part.assets)))
+
+
+def _copy_assets(part: Part, patterns: tuple[str, ...], target: Path) -> None:
+    """Manifests beside the programs, so that neither Go nor its module cache is needed once these are built."""
+    package = next(iter(part.programs.values()))
+    listing = ["go", "list", "-f", "{{.Module.Dir}}", package]
+    found = subprocess.run(listing, cwd=MODULES / part.module, check=True, capture_output=True, text=True)
+    target.mkdir(parents=True)
+    for pattern in patterns:
+        for file in sorted(Path(found.stdout.strip()).glob(pattern)):
+            shutil.copyfile(file, target / file.name)
+
+
+def assets(module: str, name: str = "crd") -> list[Path]:
+    """Manifests that a built part ships, by the name that we gave them."""
+    (part,) = (part for part in PARTS if part.module == module)
+    return sorted((folder(part) / "assets" / name).glob("*.yaml"))

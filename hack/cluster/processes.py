@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+_PASSED_ON = ("PATH", "HOME", "LANG")
+"""Of our environment, what daemons get. Proxies and CA bundles of a developer's shell would mislead them."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,8 @@ class Record:
     pid: int
     started: int
     command: list[str]
+    configuration: str = ""
+    """A key of what the process was started with; another key means that it must be restarted."""
 
     def alive(self) -> bool:
         """Whether this very process still runs."""
@@ -33,6 +40,14 @@ def started_at(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] == "Z" else int(fields[19])
+
+
+def memory(pid: int) -> int:
+    """Resident bytes of a process; 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except OSError:
+        return 0
 
 
 class Processes:
@@ -52,35 +67,57 @@ class Processes:
 
     def record(self, name: str) -> Record | None:
         """What was started under a name, if anything."""
-        path = self._pids / f"{name}.json"
-        return Record(**json.loads(path.read_text())) if path.exists() else None
+        try:
+            return Record(**json.loads((self._pids / f"{name}.json").read_text()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):  # a record cut short by a crash, or of another version of this program
+            return None
 
     def alive(self, name: str) -> bool:
         """Whether the process of that name runs."""
         record = self.record(name)
         return record is not None and record.alive()
 
-    def start(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
-        """Start a process unless it runs already. It outlives us, in a session of its own."""
-        if self.alive(name):
-            return
+    def start(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str] | None = None,
+        *,
+        configuration: str = "",
+    ) -> bool:
+        """Start a process unless it runs already with this command and configuration; one with others is restarted.
+
+        It outlives us, in a session of its own. Returns whether it was started.
+        """
+        words = [str(word) for word in command]
+        record = self.record(name)
+        if record is not None and record.alive():
+            if record.command == words and record.configuration == configuration:
+                return False
+            self.stop(name)
         self._pids.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
-        words = [str(word) for word in command]
+        passed_on = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **(environment or {})},
+                env=passed_on | dict(environment or {}),
+                cwd="/",
                 start_new_session=True,
             )
         started = started_at(process.pid)
         if started is None:
             raise RuntimeError(f"{name} ended at once: {self.tail(name)}")
-        record = Record(process.pid, started, words)
-        (self._pids / f"{name}.json").write_text(json.dumps(asdict(record)))
+        # Replaced, not written in place: a record that is half there would orphan its process.
+        scratch = self._pids / f"{name}.partial"
+        scratch.write_text(json.dumps(asdict(Record(process.pid, started, words, configuration))))
+        scratch.rename(self._pids / f"{name}.json")
+        return True
 
     def stop(self, name: str, patience: float = 15) -> None:
         """End a process and wait until it is gone; forcibly after ``patience`` seconds. Unknown names are fine."""
@@ -90,6 +127,8 @@ class Processes:
             if not wait(lambda: not record.alive(), patience):
                 os.kill(record.pid, signal.SIGKILL)
                 wait(lambda: not record.alive(), 10)
+            with contextlib.suppress(ProcessLookupError):  # workers that outlived their parent
+                os.killpg(record.pid, signal.SIGKILL)
         (self._pids / f"{name}.json").unlink(missing_ok=True)
 
     def tail(self, name: str, lines: int = 15) -> str:
@@ -98,12 +137,11 @@ class Processes:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
 
 
-def wait(condition: object, seconds: float, every: float = 0.1) -> bool:
-    """Ask a callable until it says yes; False if it does not within the time."""
-    assert callable(condition)
+def wait(condition: Callable[[], bool], seconds: float, every: float = 0.1) -> bool:
+    """Ask until the answer is yes; False if it is not within the time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return True
         time.sleep(every)
-    return bool(condition())
+    return condition()

@@ -1,0 +1,126 @@
+"""Addons: what is applied to the API server, in the order in which it may be."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import yaml
+
+from hack.cluster import binaries, cache, components, layout
+
+_MANIFESTS = Path(__file__).parent / "manifests"
+_APPLIED = layout.DIRECTORY / "applied.json"
+_WEBHOOK_URL = f"https://127.0.0.1:{components.KSERVE_PORT}"
+
+
+def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> str:
+    """Run kubectl as administrator and return what it printed.
+
+    Raises:
+        RuntimeError: it failed (only with ``check``); the message is what it said.
+    """
+    command = [str(binaries.path("kubectl")), f"--kubeconfig={layout.KUBECONFIG}", *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def apply(text: str) -> None:
+    """Server-side apply: some of these objects are too large for the annotation of the other kind."""
+    kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=text)
+
+
+def base() -> None:
+    """Namespaces, Services for the host's processes, and their rights."""
+    apply(_manifest("base.yaml"))
+
+
+def definitions() -> None:
+    """CRDs of the Gateway API, Envoy Gateway and KServe, and KServe's settings. Skipped when applied before."""
+    crds = [file.read_text() for file in binaries.assets("envoy-gateway") + binaries.assets("kserve", "crd")]
+    text = "\n---\n".join(crds)
+    if _remembered().get("definitions") != cache.key(text):
+        apply(text)
+        kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        _APPLIED.write_text(json.dumps(_remembered() | {"definitions": cache.key(text)}))
+    apply(_manifest("kserve.yaml"))
+
+
+def webhooks() -> None:
+    """KServe's admission webhooks, called at the port of the host where the manager listens."""
+    authority = base64.b64encode(layout.control_plane().authority.certificate.read_bytes()).decode()
+    (file,) = binaries.assets("kserve", "webhook")
+    found: list[dict[str, Any]] = [document for document in yaml.safe_load_all(file.read_text()) if document]
+    for configuration in found:
+        configuration["metadata"].pop("creationTimestamp", None)
+        for webhook in configuration["webhooks"]:
+            path = webhook["clientConfig"]["service"]["path"]
+            webhook["clientConfig"] = {"url": _WEBHOOK_URL + path, "caBundle": authority}
+    apply(yaml.safe_dump_all(found))
+
+
+def runtime() -> None:
+    """The serving runtime of the demo."""
+    apply(_manifest("runtime.yaml"))
+
+
+def gateway() -> None:
+    """The Gateway and what configures its proxy."""
+    apply(_manifest("gateway.yaml"))
+
+
+def gateway_certificates() -> None:
+    """Certificates between Envoy Gateway and its proxies, made once per cluster, laid out as it reads them."""
+    directory = layout.DIRECTORY / "envoy-gateway" / "certs"
+    names = ("ca.crt", "tls.crt", "tls.key")
+    if all((directory / name).exists() for name in names):
+        return
+    kubeconfig = layout.control_plane().user_kubeconfig("envoy-gateway", ["system:masters"])
+    command = [str(binaries.path("envoy-gateway")), "certgen", "--disable-topology-injector"]
+    subprocess.run(command, env={"KUBECONFIG": str(kubeconfig)}, check=True, capture_output=True)
+    secret = json.loads(kubectl("get", "secret", "envoy-gateway", "--namespace=envoy-gateway-system", "--output=json"))
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (directory / name).write_bytes(base64.b64decode(secret["data"][name]))
+    Path("/certs").mkdir(exist_ok=True)
+
+
+def gateway_address() -> str | None:
+    """The cluster address of the Gateway, once it is programmed."""
+    text = kubectl("get", "gateway", "models", "--namespace=gateways", "--output=json", check=False)
+    status = (json.loads(text) if text else {}).get("status", {})
+    programmed = any(c["type"] == "Programmed" and c["status"] == "True" for c in status.get("conditions", []))
+    addresses = status.get("addresses", [])
+    return str(addresses[0]["value"]) if programmed and addresses else None
+
+
+def proxy_ready(patience: float = 90) -> None:
+    """Wait until Envoy itself takes requests; the Gateway counts as programmed a little earlier.
+
+    Raises:
+        RuntimeError: it does not in time.
+    """
+    selector = "gateway.envoyproxy.io/owning-gateway-name=models"
+    scope = ("--namespace=envoy-gateway-system", f"--selector={selector}")
+    kubectl("wait", "pod", *scope, "--for=condition=Ready", f"--timeout={patience:.0f}s")
+
+
+def node_ready() -> bool:
+    """Whether the node takes pods."""
+    path = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+    return kubectl("get", "node", layout.NODE, f"--output={path}", check=False) == "True"
+
+
+def _manifest(name: str) -> str:
+    # Safe: what looks like a variable and is none ($patch) stays.
+    return Template((_MANIFESTS / name).read_text()).safe_substitute(GATEWAY=layout.GATEWAY, DNS=layout.DNS)
+
+
+def _remembered() -> dict[str, str]:
+    return dict(json.loads(_APPLIED.read_text())) if _APPLIED.exists() else {}
