@@ -1,25 +1,30 @@
 """The model server that KServe runs: ``python -m hack.demo.modelserver --model_name N --model_dir /mnt/models``.
 
-KServe's own Python SDK speaks the V1 and V2 protocols; this adds an MLflow model behind it. (kserve parses
-the command line when it is imported and knows these two arguments itself.)
+KServe's own Python SDK speaks the V1 and V2 protocols; this adds an MLflow model behind it. A bad request is
+answered 400, a failing model 500, and a directory without a usable model ends the process with the reason.
+(kserve parses the command line when it is imported and knows these two arguments itself.)
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import joblib
 import kserve
 import numpy as np
 import yaml
-from kserve.errors import InferenceError
+from kserve.errors import InferenceError, InvalidInput
 from kserve.utils.utils import get_predict_response
+from numpy.typing import NDArray
 
-THREADS = 8
+Matrix = NDArray[np.float64]
+
+THREADS = 16
 """Predictions at a time; a slow model waits in its thread and leaves the probes alone."""
 
 
@@ -32,17 +37,27 @@ class MlflowModel(kserve.Model):  # type: ignore[misc]
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
 
     def load(self) -> bool:
-        """Load the model; a directory without one ends the server with the reason."""
-        flavors = yaml.safe_load((self._directory / "MLmodel").read_text())["flavors"]
-        if "sklearn" not in flavors:
-            raise SystemExit(f"{self._directory} has the flavours {sorted(flavors)}; this server runs sklearn only")
-        # What MLflow's own loader does for this flavour, without importing MLflow (150 MB) into every pod.
-        self._model = joblib.load(self._directory / flavors["sklearn"]["pickled_model"])
+        """Load the model. A directory without one ends the server, with the reason."""
+        try:
+            flavors = yaml.safe_load((self._directory / "MLmodel").read_text())["flavors"]
+            # What MLflow's own loader does for this flavour, without importing MLflow (150 MB) into every pod.
+            self._model = pickle.loads((self._directory / flavors["sklearn"]["pickled_model"]).read_bytes())
+        except KeyError as error:
+            raise SystemExit(
+                f"{self._directory}/MLmodel has no {error}; this server runs the sklearn flavour"
+            ) from error
+        except (OSError, AttributeError, ImportError, pickle.UnpicklingError) as error:
+            raise SystemExit(f"the model in {self._directory} cannot be loaded: {error!r}") from error
         self.ready = True
         return True
 
-    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
-        """Answer one V1 or V2 request."""
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:  # noqa: ARG002
+        """Answer one V1 or V2 request.
+
+        Raises:
+            InvalidInput: the body holds no table of numbers.
+            InferenceError: the model failed.
+        """
         rows = _rows(payload)
         try:
             scores = await asyncio.get_running_loop().run_in_executor(self._threads, self._model.predict, rows)
@@ -52,11 +67,19 @@ class MlflowModel(kserve.Model):  # type: ignore[misc]
         return get_predict_response(payload, np.asarray(scores), self.name)
 
 
-def _rows(payload: Any) -> np.ndarray[Any, Any]:
-    if isinstance(payload, dict):
-        return np.asarray(payload["instances"], dtype=np.float64)
-    columns = [np.asarray(column.as_numpy(), dtype=np.float64) for column in payload.inputs]
-    return columns[0] if len(columns) == 1 else np.column_stack(columns)
+def _rows(payload: Any) -> Matrix:
+    """The rows of a request, shape (n, features): a list of rows, one tensor, or one tensor per column."""
+    try:
+        if isinstance(payload, dict):
+            rows = np.asarray(payload["instances"], dtype=np.float64)
+        else:
+            tensors = [np.asarray(tensor.as_numpy(), dtype=np.float64) for tensor in payload.inputs]
+            rows = tensors[0] if len(tensors) == 1 else np.column_stack([column.reshape(-1) for column in tensors])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"the request holds no table of numbers: {error!r}") from error
+    if rows.ndim != 2:
+        raise InvalidInput(f"the request has {rows.ndim} dimensions; expected rows of features, so 2")
+    return rows
 
 
 def main() -> None:
@@ -66,7 +89,9 @@ def main() -> None:
     options, _ = parser.parse_known_args()
     model = MlflowModel(options.model_name, options.model_dir)
     model.load()
-    kserve.ModelServer(workers=1, enable_grpc=False).start([model])
+    server = kserve.ModelServer(http_port=options.http_port, workers=1, enable_grpc=False, enable_latency_logging=False)
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # a line per request costs more than the model
+    server.start([model])
 
 
 if __name__ == "__main__":
