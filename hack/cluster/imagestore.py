@@ -15,6 +15,7 @@ from hack.cluster.progress import task
 _LAYOUT = cache.ROOT / "images" / "layout"
 """All images as one OCI image layout: layers are shared, and an unchanged one is not written again."""
 _BLOBS = _LAYOUT / "blobs" / "sha256"
+_REFERENCE = "org.opencontainers.image.ref.name"
 
 
 def ctr(*arguments: str) -> str:
@@ -76,12 +77,11 @@ def _exported(image: images.Image) -> str:
     _LAYOUT.mkdir(parents=True, exist_ok=True)
     subprocess.run(command, check=True, capture_output=True, text=True)
     index = json.loads((_LAYOUT / "index.json").read_text())
+    # An image that lost its name to a newer one stays in the index, without a name.
+    index["manifests"] = [entry for entry in index["manifests"] if _REFERENCE in entry.get("annotations", {})]
+    (_LAYOUT / "index.json").write_text(json.dumps(index))
     _prune(index)
-    (digest,) = (
-        entry["digest"]
-        for entry in index["manifests"]
-        if entry["annotations"]["org.opencontainers.image.ref.name"] == image.reference
-    )
+    (digest,) = (entry["digest"] for entry in index["manifests"] if entry["annotations"][_REFERENCE] == image.reference)
     return str(digest)
 
 

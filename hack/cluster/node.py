@@ -164,7 +164,7 @@ def kubelet_files() -> dict[Path, str]:
         "failSwapOn": False,
         "enforceNodeAllocatable": [],
         "localStorageCapacityIsolation": False,
-        "evictionHard": {"memory.available": "1Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
+        "evictionHard": {},  # a full disk of a developer is no reason to evict
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "maxPods": 200,

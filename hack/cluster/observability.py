@@ -52,6 +52,7 @@ def prometheus(kubeconfig: Path, directory: Path) -> str:
                     }
                 ],
                 "tls_config": _client(kubeconfig),
+                "metric_relabel_configs": [{"source_labels": ["__name__"], "action": "drop", "regex": ".+_bucket"}],
             },
             {"job_name": "prometheus", "static_configs": [{"targets": ["127.0.0.1:9090"]}], "scrape_interval": "5s"},
         ],
