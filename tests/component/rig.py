@@ -197,7 +197,7 @@ class Rig:
             }
             for kind in ("Accepted", "ResolvedRefs")
         ]
-        parent = {"controllerName": "test.sluice.dev/played", "conditions": conditions}
+        parent: Object = {"controllerName": "test.sluice.dev/played", "conditions": conditions}
         parent["parentRef"] = {"name": "models", "namespace": "gateways"}
         try:
             await self.kube.apply_status(HTTP_ROUTES, route, {"parents": [parent]})

@@ -10,15 +10,19 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import aiohttp
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from sluice import __version__
 from sluice.edges import metrics
+from sluice.edges.kinds import MODEL_DEPLOYMENTS
 from sluice.edges.kube import Kube, own_namespace
+from sluice.edges.lease import Lease, LeaseLostError
 from sluice.edges.registry import Registry
 from sluice.engine.operator import Operator, Settings
 from sluice.watch import watch
@@ -79,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Run until told to stop, or until the Lease is lost."""
+    """Run until told to stop. Any other end is exit code 1: a new process starts from what is on record."""
     options = parser().parse_args()
     handler = logging.StreamHandler(sys.stdout)
     if options.log_format == "json":
@@ -87,13 +91,10 @@ def main() -> None:
     logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
     asyncio.run(serve(options))
-    # Only a lost Lease, a failed loop or a signal lead here; a new process starts from what is on record.
-    logging.shutdown()
-    os._exit(1)
 
 
-async def serve(options: argparse.Namespace) -> None:
-    """Serve metrics and probes at once, and operate while the Lease is held."""
+async def serve(options: argparse.Namespace) -> NoReturn:
+    """Serve metrics and probes at once, operate while the Lease is held, and end the process."""
     namespaces = tuple(options.namespace or filter(None, os.environ.get("SLUICE_NAMESPACES", "").split(",")))
     settings = Settings(
         prometheus_url=options.prometheus_url,
@@ -107,26 +108,46 @@ async def serve(options: argparse.Namespace) -> None:
     kube = await Kube.connect()
     async with aiohttp.ClientSession() as session:
         operator = Operator(kube, session, settings, Registry(options.tracking_uri))
+        metrics.BUILD.info({"version": __version__})
+        REGISTRY.register(metrics.Deployments(lambda: operator.store.all(MODEL_DEPLOYMENTS)))
         await _serve_probes(operator, options.port, options.resync)
+        try:
+            await _lead(kube, options, lambda: _operate(operator, namespaces))
+        except LeaseLostError as error:
+            log.error("%s; this process ends so that only one leads", error)
+            _end(1)
+        except BaseException:
+            log.exception("the operator fails")
+            _end(1)
+    log.info("told to stop")
+    _end(0)
 
-        async def operate() -> None:
-            metrics.LEADER.set(1)
-            log.info("leading", extra={"version": __version__})
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(operator.run())
-                    group.create_task(watch(operator, namespaces))
-            except BaseException:
-                log.exception("the operator ends")
-                logging.shutdown()
-                os._exit(1)
 
-        if options.lease:
-            identity = f"{socket.gethostname()}-{os.getpid()}"
-            await kube.lead(options.lease, options.lease_namespace, identity, operate)
-            log.error("the Lease %s is lost; this process ends so that only one leads", options.lease)
-        else:
-            await operate()
+async def _lead(kube: Kube, options: argparse.Namespace, operate: Callable[[], Awaitable[None]]) -> None:
+    if not options.lease:
+        await operate()
+        return
+    # A restarted container has the name and number of the one before it, and so goes on without waiting.
+    identity = f"{socket.gethostname()}-{os.getpid()}"
+    await Lease(kube, namespace=options.lease_namespace, name=options.lease, identity=identity).lead(operate)
+
+
+async def _operate(operator: Operator, namespaces: tuple[str, ...]) -> None:
+    """Run the engine and its watch until a signal stops the watch, or one of them fails."""
+    metrics.LEADER.set(1)
+    log.info("leading", extra={"version": __version__})
+    running = asyncio.create_task(operator.run())
+    watching = asyncio.create_task(watch(operator, namespaces))
+    await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done() and not running.cancelled():
+        running.result()
+    await watching  # when told to stop, kopf cancels what runs in this loop, the engine too, and then ends
+
+
+def _end(code: int) -> NoReturn:
+    # At once: tasks that are slow to be cancelled must not write any more.
+    logging.shutdown()
+    os._exit(code)
 
 
 async def _serve_probes(operator: Operator, port: int, resync: float) -> None:

@@ -13,10 +13,8 @@ from typing import Any
 
 import kopf
 
-from sluice.edges.kinds import DEPLOYMENTS, PODS, WATCHED, Kind
+from sluice.edges.kinds import WATCHED, Kind
 from sluice.engine.operator import Operator
-
-_OF_KSERVE = {"serving.kserve.io/inferenceservice": kopf.PRESENT}
 
 
 async def watch(operator: Operator, namespaces: tuple[str, ...], stop: asyncio.Event | None = None) -> None:
@@ -36,14 +34,12 @@ async def watch(operator: Operator, namespaces: tuple[str, ...], stop: asyncio.E
 
 
 def _subscribe(registry: kopf.OperatorRegistry, operator: Operator, kind: Kind) -> None:
-    labels = _OF_KSERVE if kind in (DEPLOYMENTS, PODS) else None
-
     async def on_event(type: str | None, body: Mapping[str, Any], **_: Any) -> None:  # noqa: A002 - kopf's name
         item = {"apiVersion": kind.api_version, "kind": kind.kind, **_plain(body)}
         operator.seen(kind, item, deleted=type == "DELETED")
 
     on_event.__name__ = f"on_{kind.plural}"
-    kopf.on.event(kind.group, kind.version, kind.plural, labels=labels, registry=registry)(on_event)
+    kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(on_event)
 
 
 def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,6 +57,9 @@ def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.watching.server_timeout = 600
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 500
+    for kind in WATCHED:
+        if kind.label:  # by the server: pods that are not of models never get here
+            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = kind.label
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
     settings.queueing.error_delays = [1, 5, 15, 30]

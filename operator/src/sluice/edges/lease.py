@@ -68,7 +68,7 @@ class Lease:
         Raises:
             LeaseLostError: it could not be renewed in time. The work is cancelled, but not waited for.
         """
-        while not await self.acquire():
+        while not await self.acquire():  # noqa: ASYNC110 - another process has it, which tells nobody
             await asyncio.sleep(PERIOD)
         working, renewing = asyncio.ensure_future(work()), asyncio.ensure_future(self._renew())
         try:
@@ -129,7 +129,8 @@ class Lease:
         version = live["metadata"]["resourceVersion"]
         if version != self._seen[0]:
             self._seen = (version, self._clock())
-        return self._clock() - self._seen[1] > live["spec"].get("leaseDurationSeconds", DURATION)
+        lasts: float = live["spec"].get("leaseDurationSeconds", DURATION)
+        return self._clock() - self._seen[1] > lasts
 
     def _spec(self) -> Object:
         return {"holderIdentity": self._identity, "leaseDurationSeconds": DURATION, "renewTime": _now()}

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 _MINUTES = (30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -31,8 +37,6 @@ VALUE = Gauge(
     "Latest value that a monitor measured on a candidate.",
     ["namespace", "deployment", "revision", "monitor"],
 )
-WEIGHT = Gauge("sluice_traffic_weight", "Share of live traffic in percent.", ["namespace", "deployment", "revision"])
-PHASE = Gauge("sluice_deployment_phase", "1 for the phase a deployment is in.", ["namespace", "deployment", "phase"])
 QUEUE_DEPTH = Gauge("sluice_queue_depth", "Deployments waiting to be reconciled.")
 RECONCILE = Histogram("sluice_reconcile_seconds", "One reconcile, reads to last write.", ["result"], buckets=_SECONDS)
 WRITES = Counter("sluice_api_writes_total", "Writes to the Kubernetes API.", ["kind", "verb"])
@@ -40,3 +44,44 @@ QUERIES = Counter("sluice_prometheus_queries_total", "Queries asked of Prometheu
 TICK = Histogram("sluice_tick_seconds", "One round of verdicts.", buckets=_SECONDS)
 LAST_EVENT = Gauge("sluice_last_event_timestamp_seconds", "When the API server was last heard.")
 LEADER = Gauge("sluice_leader", "1 while this process holds the Lease.")
+BUILD = Info("sluice_build", "What is running.")
+
+
+def forget(namespace: str, deployment: str, revision: str, monitor: str) -> None:
+    """Let go of the figures of one monitor on one revision, which would otherwise be exposed for good."""
+    for gauge in (VERDICT, VALUE):
+        try:
+            gauge.remove(namespace, deployment, revision, monitor)
+        except KeyError:
+            continue  # it was never measured
+
+
+class Deployments(Collector):
+    """What the deployments' status says, read at every scrape: there is nothing to forget when one goes."""
+
+    def __init__(self, items: Callable[[], Iterable[dict[str, Any]]]) -> None:
+        """``items`` gives all ModelDeployments as they are known."""
+        self._items = items
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Traffic shares, phases, and how many deployments are in each."""
+        names = ["namespace", "deployment"]
+        weights = GaugeMetricFamily(
+            "sluice_traffic_weight", "Share of live traffic in percent.", labels=[*names, "revision"]
+        )
+        phases = GaugeMetricFamily(
+            "sluice_deployment_phase", "1 for the phase that a deployment is in.", labels=[*names, "phase"]
+        )
+        tally: Tally[str] = Tally()
+        for item in self._items():
+            where = [item["metadata"]["namespace"], item["metadata"]["name"]]
+            status = item.get("status", {})
+            phase = status.get("phase", "Pending")
+            tally[phase] += 1
+            phases.add_metric([*where, phase], 1)
+            for share in status.get("traffic", []):
+                weights.add_metric([*where, share["revision"]], share["weight"])
+        totals = GaugeMetricFamily("sluice_deployments", "Deployments by phase.", labels=["phase"])
+        for phase, count in tally.items():
+            totals.add_metric([phase], count)
+        yield from (weights, phases, totals)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -11,28 +14,56 @@ from sluice.api.modeldeployment import MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec, ModelMonitorStatus
 from sluice.core import promql, reasons
 from sluice.core.objects import Object
-from sluice.edges.kinds import Kind
+from sluice.edges.kinds import CLUSTER_MODEL_MONITORS, MODEL_MONITORS, Kind
 from sluice.edges.kube import KubeError, Writer
 from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
 from sluice.engine.evaluator import Answer, Evaluator
 from sluice.engine.store import Store
 
+log = logging.getLogger(__name__)
+
 Says = tuple[ConditionStatus, str, str]
+
+
+_AGAIN_SECONDS = 60.0
+"""How often to try a monitor again of which nothing could be told: no data yet, or no Prometheus."""
 
 
 class DryRun:
     """Tries monitors and writes what came of it into their status."""
 
-    def __init__(self, store: Store, writer: Writer, evaluator: Evaluator) -> None:
+    def __init__(self, store: Store, writer: Writer, evaluator: Evaluator, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._writer = writer
         self._evaluator = evaluator
+        self._clock = clock
+        self._news = asyncio.Event()
 
-    async def all(self, kind: Kind, now: datetime) -> None:
-        """Try every monitor of a kind that was not tried in its present form, or could not be."""
+    def wake(self) -> None:
+        """A monitor is new or has changed."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Try monitors when they change, and those without an answer now and then, until cancelled."""
+        again = False
+        while True:
+            try:
+                for kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS):
+                    await self.all(kind, again=again)
+            except Exception:  # one monitor's trouble is not the others'
+                log.exception("trying monitors failed")
+            try:
+                await asyncio.wait_for(self._news.wait(), _AGAIN_SECONDS)
+                again = False
+            except TimeoutError:
+                again = True
+            self._news.clear()
+
+    async def all(self, kind: Kind, *, again: bool) -> None:
+        """Try every monitor of a kind that was not tried in its present form; ``again``, also if it could not be."""
         for item in self._store.all(kind):
-            if _due(item):
-                await self._try(kind, item, now)
+            if _untried(item) or (again and _untold(item)):
+                await self._try(kind, item, self._clock())
 
     async def _try(self, kind: Kind, item: Object, now: datetime) -> None:
         status, reason, message = await self._said(item)
@@ -51,8 +82,8 @@ class DryRun:
             return
         try:
             self._store.put(kind, await self._writer.apply_status(kind, item, wanted.dump()))
-        except KubeError:
-            return  # the next round tries again
+        except KubeError as error:
+            log.info("%s %s: its status is not written: %s", kind.kind, item["metadata"]["name"], error)
 
     async def _said(self, item: Object) -> Says:
         try:
@@ -69,11 +100,13 @@ class DryRun:
         return _verdict(await self._evaluator.ask(queries))
 
 
-def _due(item: Object) -> bool:
-    status = item.get("status", {})
-    ready = {c["type"]: c for c in status.get("conditions", [])}.get("Ready", {})
-    tried = status.get("observedGeneration") == item["metadata"]["generation"]
-    return not tried or ready.get("status") == ConditionStatus.UNKNOWN
+def _untried(item: Object) -> bool:
+    return bool(item.get("status", {}).get("observedGeneration") != item["metadata"]["generation"])
+
+
+def _untold(item: Object) -> bool:
+    conditions = item.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == ConditionStatus.UNKNOWN for c in conditions)
 
 
 def _verdict(answers: dict[str, Answer]) -> Says:

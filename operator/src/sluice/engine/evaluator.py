@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
@@ -15,8 +16,10 @@ from sluice.edges.drift import DriftService
 from sluice.edges.prometheus import Prometheus, PrometheusUnavailableError, QueryRejectedError
 from sluice.engine.store import Key
 
+log = logging.getLogger(__name__)
+
 Results = dict[tuple[str, str], MonitorResult]
-Answer = list[slo.Sample] | QueryRejectedError | PrometheusUnavailableError
+Answer = slo.Vector | QueryRejectedError | PrometheusUnavailableError
 _CONCURRENT_QUERIES = 8
 _CONCURRENT_LOOKS = 4
 
@@ -51,8 +54,12 @@ class Evaluator:
         else:
             self._wanted.pop(key, None)
         names = {(e.revision, e.use.name) for e in evaluations}
-        kept = {name: result for name, result in self._results.get(key, {}).items() if name in names}
-        self._results[key] = kept
+        table = self._results.get(key, {})
+        for name in table.keys() - names:
+            del table[name]
+            metrics.forget(key.namespace, key.name, *name)
+        if not table:
+            self._results.pop(key, None)
 
     def results(self, key: Key) -> Mapping[tuple[str, str], MonitorResult]:
         """The latest verdicts for a deployment, by (revision, monitor)."""
@@ -69,13 +76,12 @@ class Evaluator:
             levels = [(key, wanted) for key, all_ in self._wanted.items() for wanted in all_ if wanted.monitor.slo]
             answers = await self.ask({query for _, wanted in levels for query in _queries(wanted)})
             now = self._clock()
-            changed = [key for key, wanted in levels if self._take(key, wanted, _judge(wanted, answers, now))]
+            for key, wanted in levels:
+                self._take(key, wanted, _judge(wanted, answers, now))
         for key, all_ in self._wanted.items():
             for wanted in all_:
                 if wanted.monitor.drift:
                     self._look(key, wanted)
-        for key in dict.fromkeys(changed):
-            self._wake(key)
 
     async def ask(self, queries: Iterable[str]) -> dict[str, Answer]:
         """Every query's answer, or why there is none."""
@@ -101,21 +107,25 @@ class Evaluator:
 
     async def _judge_drift(self, key: Key, wanted: Evaluation) -> None:
         async with self._judging:
-            result = await self._drift.judge(wanted, self._signature(key, wanted.revision), self._clock())
-        if wanted in self._wanted.get(key, ()) and self._take(key, wanted, result):
-            self._wake(key)
+            try:
+                result = await self._drift.judge(wanted, self._signature(key, wanted.revision), self._clock())
+            except Exception as error:  # an answer that nobody foresaw holds the release, and is said
+                log.exception("judging drift failed", extra={"namespace": key.namespace, "deployment": key.name})
+                result = _error(wanted, reasons.SOURCE_UNAVAILABLE, f"no drift verdict: {error!r}", self._clock())
+        self._take(key, wanted, result)
 
-    def _take(self, key: Key, wanted: Evaluation, result: MonitorResult) -> bool:
-        """Keep a verdict; True if a decision could come out differently for it."""
+    def _take(self, key: Key, wanted: Evaluation, result: MonitorResult) -> None:
+        """Keep a verdict, and wake the deployment if a decision could come out differently for it."""
+        if wanted not in self._wanted.get(key, ()):
+            return  # the release went on while this was being asked
         table = self._results.setdefault(key, {})
         name = (wanted.revision, wanted.use.name)
         before = table.get(name)
         table[name] = result
         _measure(key, wanted, result)
-        news = before is None or _gist(before, wanted) != _gist(result, wanted)
-        if news:
+        if before is None or _gist(before, wanted) != _gist(result, wanted):
             metrics.VERDICTS.labels(wanted.use.name, result.verdict).inc()
-        return news
+            self._wake(key)
 
 
 def _gist(result: MonitorResult, wanted: Evaluation) -> tuple[object, ...]:

@@ -5,39 +5,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import aiohttp
 
-from sluice.api.modelrevision import Column, ModelRevisionSpec, RevisionPhase
-from sluice.core.decide import decide
+from sluice.api.modelrevision import Column, ModelRevisionSpec
 from sluice.core.objects import Object
-from sluice.core.plan import Event, Plan
-from sluice.core.world import World
+from sluice.core.plan import Event
 from sluice.edges import metrics
 from sluice.edges.drift import DriftService
 from sluice.edges.events import Events
 from sluice.edges.kinds import (
     CLUSTER_MODEL_MONITORS,
     GATEWAYS,
-    HTTP_ROUTES,
-    INFERENCE_SERVICES,
     MODEL_DEPLOYMENTS,
     MODEL_MONITORS,
     MODEL_REVISIONS,
-    WATCHED,
     Kind,
 )
-from sluice.edges.kube import Conflict, Kube, KubeError, NotFound
+from sluice.edges.kube import Kube, KubeError
 from sluice.edges.prometheus import Prometheus
 from sluice.edges.registry import Registry
 from sluice.engine.act import Actor
+from sluice.engine.aliases import Aliases
 from sluice.engine.dryrun import DryRun
 from sluice.engine.evaluator import Evaluator
-from sluice.engine.observe import Observer, Offers, UnreadableSpecError
+from sluice.engine.hostnames import Hostnames
+from sluice.engine.observe import Observer
 from sluice.engine.queue import Queue
+from sluice.engine.reconcile import Reconciler
+from sluice.engine.refusals import Refusals
+from sluice.engine.resync import Offers, Resync
 from sluice.engine.store import Key, Store, owner_of
 
 log = logging.getLogger(__name__)
@@ -79,13 +79,14 @@ class Operator:
         self.store = Store()
         self.queue: Queue[Key] = Queue(time.monotonic)
         self.last_resync: float | None = None
-        self._kube = kube
+        """When the store was last compared with full lists, by the monotonic clock."""
         self._settings = settings
         self._clock = clock
         self._offers = Offers()
+        self._hostnames = Hostnames()
         self._events = Events(kube)
-        self._registry = registry
-        self._observer = Observer(self.store, self._registry, self._offers, self.queue.add)
+        self._resync = Resync(kube, self.store, self._offers, settings.namespaces, self._news)
+        self._aliases = Aliases(self.store, registry, self.queue.add)
         self._evaluator = Evaluator(
             Prometheus(settings.prometheus_url, session),
             DriftService(settings.monitor_url, session),
@@ -93,10 +94,26 @@ class Operator:
             self.queue.add,
             self._signature,
         )
-        self._dry_run = DryRun(self.store, kube, self._evaluator)
-        self._actor = Actor(self.store, kube, settings.logger_url, self._tell)
-
-    # What the watch tells
+        self._dry_run = DryRun(self.store, kube, self._evaluator, clock)
+        refusals = Refusals()
+        observer = Observer(
+            store=self.store,
+            registry=registry,
+            offers=self._offers,
+            aliases=self._aliases,
+            hostnames=self._hostnames,
+            refusals=refusals,
+            wake=self.queue.add,
+        )
+        self._reconciler = Reconciler(
+            store=self.store,
+            queue=self.queue,
+            kube=kube,
+            observer=observer,
+            evaluator=self._evaluator,
+            actor=Actor(self.store, kube, settings.logger_url, refusals, self._tell),
+            clock=clock,
+        )
 
     def seen(self, kind: Kind, item: Object, *, deleted: bool) -> None:
         """Take in a watch event."""
@@ -105,134 +122,50 @@ class Operator:
             self.store.drop(kind, item)
         elif not self.store.put(kind, item):
             return
+        self._news(kind, item, deleted)
+
+    async def run(self) -> None:
+        """Fill the store, then reconcile, measure and resync until cancelled or a loop fails.
+
+        Raises:
+            KubeError: the store cannot be filled.
+        """
+        await self.relist()
+        settings = self._settings
+        loops = [
+            *(self._reconciler.work() for _ in range(settings.workers)),
+            _every(settings.tick, "a round of verdicts", self._evaluator.tick),
+            _every(settings.resync, "the resync", self.relist),
+            _every(settings.resync, "looking up aliases", self._aliases.look_up),
+            _every(_API_SECONDS, "looking for APIs", self._await_apis),
+            self._dry_run.run(),
+        ]
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(loop)
+
+    async def relist(self) -> None:
+        """Heal what a watch may have missed, and decide about every deployment afresh."""
+        await self._resync.all()
+        self._wake_all()
+        self.last_resync = time.monotonic()
+
+    async def _await_apis(self) -> None:
+        """Carry on by itself when KServe or the Gateway API is installed after us."""
+        if not self._offers.complete and await self._resync.look_for_apis():
+            await self.relist()
+
+    def _news(self, kind: Kind, item: Object, gone: bool) -> None:  # noqa: FBT001 - the shape of resync.News
+        """Something is not as it was: whom does that concern?"""
+        if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS):
+            self._dry_run.wake()
         if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS, GATEWAYS):
             self._wake_all()
         elif (owner := owner_of(kind, item)) is not None:
             self.queue.add(owner)
-            if kind == MODEL_DEPLOYMENTS and deleted:
-                self._wake_all()  # its hostnames are free now
-
-    # What runs
-
-    async def run(self) -> None:
-        """Fill the store, then reconcile, measure and resync until cancelled or a loop fails."""
-        await self.relist()
-        loops = [self._work() for _ in range(self._settings.workers)]
-        async with asyncio.TaskGroup() as group:
-            for loop in (*loops, self._measure(), self._keep_in_step(), self._await_apis()):
-                group.create_task(loop)
-
-    async def relist(self) -> None:
-        """Heal what a watch may have missed: compare with full lists, and look again at what the cluster offers."""
-        await self._look_at_apis()
-        for kind in WATCHED:
-            try:
-                listed = await self._list(kind)
-            except NotFound:
-                continue  # the cluster has no such kind (yet)
-            for owner in self.store.replace(kind, listed):
-                self.queue.add(owner)
-        self._wake_all()
-        self.last_resync = time.monotonic()
-
-    async def reconcile(self, key: Key) -> None:
-        """Observe, decide, act, for one deployment."""
-        try:
-            world = self._observer.world(key, self._evaluator.results(key))
-        except UnreadableSpecError as error:
-            await self._actor.say_unreadable(key, str(error), self._clock())
-            return
-        if world is None:
-            self._evaluator.want(key, ())
-            return
-        plan = decide(world, self._clock())
-        if await self._actor.carry_out(world, plan):
-            self.queue.add(key)  # the watch will bring our own writes back as no news
-        self._evaluator.want(key, plan.evaluations)
-        self._measure_plan(world, plan)
-        if plan.requeue_after is not None:
-            # A moment late rather than a moment early: early would find the hold not over.
-            self.queue.add(key, plan.requeue_after.total_seconds() + 0.01)
-
-    async def _work(self) -> None:
-        while True:
-            key = await self.queue.next()
-            metrics.QUEUE_DEPTH.set(len(self.queue))
-            started, result = time.perf_counter(), "Done"
-            try:
-                await self.reconcile(key)
-            except Conflict:
-                result = "Conflict"
-                await self._refresh(key)
-            except KubeError as error:
-                result = type(error).__name__
-                log.warning("write refused: %s", error, extra={"deployment": key.name, "namespace": key.namespace})
-            except Exception:  # one deployment's trouble is not the others'
-                result = "Failed"
-                log.exception("reconcile failed", extra={"deployment": key.name, "namespace": key.namespace})
-            metrics.RECONCILE.labels(result).observe(time.perf_counter() - started)
-            self.queue.done(key, failed=result != "Done")
-
-    async def _refresh(self, key: Key) -> None:
-        """Someone else wrote: read again what we decide on, rather than wait for the watch."""
-        for kind in (MODEL_DEPLOYMENTS, MODEL_REVISIONS):
-            for item in self.store.of(kind, key):
-                try:
-                    self.store.put(kind, await self._kube.get(kind, key.namespace, item["metadata"]["name"]))
-                except NotFound:
-                    self.store.drop(kind, item)
-                except KubeError:
-                    return
-
-    async def _measure(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.tick)
-            await self._evaluator.tick()
-            for kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS):
-                await self._dry_run.all(kind, self._clock())
-
-    async def _keep_in_step(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.resync)
-            try:
-                await self.relist()
-                await self._look_up_aliases()
-            except KubeError as error:
-                log.warning("resync failed: %s", error)
-
-    async def _await_apis(self) -> None:
-        """Carry on by itself when KServe or the Gateway API is installed after us."""
-        while True:
-            await asyncio.sleep(_API_SECONDS)
-            if self._offers != Offers():
-                before = replace(self._offers)
-                try:
-                    await self._look_at_apis()
-                    if self._offers != before:
-                        await self.relist()
-                except KubeError as error:
-                    log.warning("looking for APIs failed: %s", error)
-
-    async def _look_at_apis(self) -> None:
-        self._offers.kserve = await self._kube.serves(INFERENCE_SERVICES)
-        self._offers.gateway_api = await self._kube.serves(HTTP_ROUTES)
-
-    async def _look_up_aliases(self) -> None:
-        for item in self.store.all(MODEL_DEPLOYMENTS):
-            key = Key(item["metadata"]["namespace"], item["metadata"]["name"])
-            world = self._observer.world(key, {})
-            if world is not None and world.spec.model.alias:
-                version = await self._registry.version_of_alias(world.spec.model)
-                if version is not None and self._observer.aliases.get(key) != version:
-                    self._observer.aliases[key] = version
-                    self.queue.add(key)
-
-    # Small things
-
-    async def _list(self, kind: Kind) -> list[Object]:
-        if not self._settings.namespaces or not kind.namespaced:
-            return await self._kube.list(kind)
-        return [item for namespace in self._settings.namespaces for item in await self._kube.list(kind, namespace)]
+            if kind == MODEL_DEPLOYMENTS:
+                for heir in self._hostnames.take_in(item, gone=gone):
+                    self.queue.add(heir)
 
     def _wake_all(self) -> None:
         for item in self.store.all(MODEL_DEPLOYMENTS):
@@ -250,18 +183,14 @@ class Operator:
         if item is not None:
             self._events.post(item, event, self._clock())
 
-    def _measure_plan(self, world: World, plan: Plan) -> None:
-        where = (world.namespace, world.name)
-        for share in plan.status.traffic or []:
-            metrics.WEIGHT.labels(*where, share.revision).set(share.weight)
-        if plan.status.phase != world.status.phase:
-            if world.status.phase is not None:
-                metrics.PHASE.labels(*where, world.status.phase).set(0)
-            metrics.PHASE.labels(*where, plan.status.phase).set(1)
-        before = {revision.name: revision for revision in world.revisions}
-        for write in plan.statuses:
-            old, new = before[write.revision], write.status
-            ended = new.phase in (RevisionPhase.PROMOTED, RevisionPhase.ROLLED_BACK, RevisionPhase.SUPERSEDED)
-            if ended and old.in_progress:
-                seconds = (self._clock() - old.targeted_at).total_seconds()
-                metrics.ROLLOUT_DURATION.labels(*where, new.phase).observe(seconds)
+
+async def _every(seconds: float, what: str, do: Callable[[], Awaitable[object]]) -> None:
+    """Do something again and again. An error is said, and the next round tries again."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await do()
+        except KubeError as error:
+            log.warning("%s failed: %s", what, error)
+        except Exception:  # the rounds must go on: nobody would notice that they stopped
+            log.exception("%s failed", what)

@@ -11,6 +11,7 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 60.0
+_SLACK = 64
 
 
 class Queue(Generic[K]):
@@ -42,6 +43,10 @@ class Queue(Generic[K]):
         self._due[key] = due
         self._count += 1
         heapq.heappush(self._heap, (due, self._count, key))
+        if len(self._heap) > 2 * len(self._due) + _SLACK:
+            # Superseded entries would stay until they are due, which may be hours: a deadline, a rollback window.
+            self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)
         self._changed.set()
 
     def pop(self) -> K | None:

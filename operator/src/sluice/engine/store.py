@@ -13,7 +13,7 @@ from sluice.edges.kinds import MODEL_DEPLOYMENTS, Kind
 
 _PREDICTOR = re.compile(r"(?P<deployment>.+)-r[0-9]+")
 _REMEMBERED = 10_000
-"""Uids of deleted objects that are remembered, so that a late answer does not bring one back."""
+"""How many deleted objects are remembered, so that a late answer does not bring one back."""
 
 
 class Key(NamedTuple):
@@ -35,25 +35,38 @@ def owner_of(kind: Kind, item: Object) -> Key | None:
     return Key(metadata["namespace"], match["deployment"]) if match else None
 
 
+def is_ours(item: Object, deployment: str, owner: str) -> bool:
+    """Whether an object belongs to its owner (a uid), or to nobody while carrying the deployment's label.
+
+    An object of the same name that someone else made must be neither read, nor overwritten, nor deleted.
+    """
+    metadata = item["metadata"]
+    controller = next((o for o in metadata.get("ownerReferences", []) if o.get("controller")), None)
+    if controller is not None:
+        return bool(controller["uid"] == owner)
+    return (metadata.get("labels") or {}).get(objects.DEPLOYMENT_LABEL) == deployment
+
+
 class Store:
     """Objects by kind and name, and by the deployment that they belong to.
 
     Our own writes are put in as soon as the API server has answered, so that the next decision sees them
     even if the watch is slow. An event that is older than what is known is dropped: resource versions
-    of one object only grow. A deleted object stays deleted: its uid never comes back.
+    of one object only grow.
     """
 
     def __init__(self) -> None:
         self._items: dict[Kind, dict[tuple[str, str], Object]] = defaultdict(dict)
         self._owned: dict[tuple[Kind, Key], dict[str, Object]] = {}
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, int] = {}
+        """By uid, the resource version as of which an object was known to be gone."""
 
     def put(self, kind: Kind, item: Object) -> bool:
         """Take in a version of an object; False if it is no news."""
         metadata = item["metadata"]
         address = _address(item)
         known = self._items[kind].get(address)
-        if metadata["uid"] in self._gone or (known is not None and not _newer(item, known)):
+        if _version(item) <= self._gone.get(metadata["uid"], -1) or (known is not None and not _newer(item, known)):
             return False
         if known is not None:
             self._disown(kind, known)
@@ -63,10 +76,10 @@ class Store:
             self._owned.setdefault((kind, owner), {})[metadata["name"]] = slim
         return True
 
-    def drop(self, kind: Kind, item: Object) -> None:
-        """An object is gone. A later object of the same name is not it, and stays."""
+    def drop(self, kind: Kind, item: Object, version: int | None = None) -> None:
+        """An object is gone, as of a resource version or its own. A later object of its name stays."""
         uid, address = item["metadata"]["uid"], _address(item)
-        self._gone[uid] = None
+        self._gone[uid] = _version(item) if version is None else version
         if len(self._gone) > _REMEMBERED:
             del self._gone[next(iter(self._gone))]
         known = self._items[kind].get(address)
@@ -94,12 +107,10 @@ class Store:
         ghosts = [
             item
             for address, item in self._items[kind].items()
-            if address not in there
-            and namespace in (None, address[0])
-            and int(item["metadata"]["resourceVersion"]) <= version
+            if address not in there and namespace in (None, address[0]) and _version(item) <= version
         ]
         for ghost in ghosts:
-            self.drop(kind, ghost)
+            self.drop(kind, ghost, version)
         return [(ghost, False) for ghost in ghosts] + [(item, True) for item in items if self.put(kind, item)]
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
@@ -130,4 +141,9 @@ def _newer(item: Object, known: Object) -> bool:
     if item["metadata"]["uid"] != known["metadata"]["uid"]:
         # Another object of the same name: the one made later is the one there is.
         return bool(item["metadata"]["creationTimestamp"] >= known["metadata"]["creationTimestamp"])
-    return int(item["metadata"]["resourceVersion"]) > int(known["metadata"]["resourceVersion"])
+    return _version(item) > _version(known)
+
+
+def _version(item: Object) -> int:
+    # Opaque to clients once; since Kubernetes 1.35 they are promised to be numbers that only grow.
+    return int(item["metadata"]["resourceVersion"])

@@ -1,0 +1,147 @@
+"""Children: InferenceServices and HTTPRoutes kept as they were asked for, and nobody else's touched.
+
+Server-side apply alone does not undo a field that someone *added*, and applying at every decision would be
+a write at rest. So the answer to our own apply is remembered: the API server counts an object's
+``generation`` up at every change of its spec, and one that moved without us is a hand edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sluice.core import identity, mergepatch
+from sluice.core.objects import Object
+from sluice.core.plan import Event, EventType
+from sluice.edges.kinds import Kind
+from sluice.edges.kube import Conflict, KubeError, managers
+from sluice.engine.refusals import Refusals
+from sluice.engine.store import Key, Store, is_ours
+from sluice.engine.writes import Writes
+
+Tell = Callable[[Key, Event], None]
+"""Tells people that something happened to a deployment."""
+
+
+class NameTakenError(KubeError):
+    """There is an object of that name which is not ours."""
+
+
+@dataclass(frozen=True)
+class _Applied:
+    """What our last apply of an object asked for (a digest) and what the API server made of it."""
+
+    uid: str
+    asked: str
+    generation: int
+    spec: Object
+    marks: Object
+    """Its labels and annotations, by ``metadata`` field."""
+
+
+class Children:
+    """The objects that Sluice makes for a deployment."""
+
+    def __init__(self, store: Store, writes: Writes, refusals: Refusals, tell: Tell) -> None:
+        self._store = store
+        self._writes = writes
+        self._refusals = refusals
+        self._tell = tell
+        self._applied: dict[Key, dict[tuple[Kind, str], _Applied]] = {}
+
+    async def ensure(self, kind: Kind, wanted: Object, key: Key, owner: str, corrected: str) -> None:
+        """Make an object so. One that is as we left it is not written; one edited by hand is set right.
+
+        Args:
+            kind: what it is.
+            wanted: what it must say.
+            key: the deployment that it is for.
+            owner: uid of its owner.
+            corrected: the reason under which a correction is told.
+
+        Raises:
+            KubeError: the API server does not take it; also noted in the refusals.
+        """
+        name = wanted["metadata"]["name"]
+        live = self._store.get(kind, key.namespace, name)
+        if live is not None and "deletionTimestamp" in live["metadata"]:
+            return  # its end wakes us
+        try:
+            if live is not None and not is_ours(live, key.name, owner):
+                raise NameTakenError(409, _taken(kind, name, key))
+            await self._ensure(kind, wanted, live, key, corrected)
+        except Conflict:
+            raise
+        except KubeError as error:
+            self._refusals.note(kind, key.namespace, name, error)
+            raise
+        self._refusals.clear(kind, key.namespace, name)
+
+    async def remove(self, kind: Kind, key: Key, name: str, owner: str) -> None:
+        """Delete an object, if there is one of ours."""
+        self._refusals.clear(kind, key.namespace, name)
+        self._applied.get(key, {}).pop((kind, name), None)
+        live = self._store.get(kind, key.namespace, name)
+        if live is not None and is_ours(live, key.name, owner):
+            await self._writes.delete(kind, key.namespace, name)
+
+    def forget(self, key: Key) -> None:
+        """A deployment is gone, and Kubernetes removes what was its own."""
+        for kind, name in self._applied.pop(key, {}):
+            self._refusals.clear(kind, key.namespace, name)
+
+    async def _ensure(self, kind: Kind, wanted: Object, live: Object | None, key: Key, corrected: str) -> None:
+        asked, slot = identity.digest(wanted), (kind, wanted["metadata"]["name"])
+        done = self._applied.get(key, {}).get(slot)
+        settled = live is not None and done is not None and (done.uid, done.asked) == (live["metadata"]["uid"], asked)
+        lost = list(_lost(done, wanted, live)) if live is not None and done is not None else []
+        if live is not None and done is not None and settled and not lost:
+            if live["metadata"]["generation"] > done.generation:
+                await self._correct(kind, done, key, slot[1], corrected)
+            return
+        answer = await self._writes.apply(kind, wanted)
+        self._remember(key, slot, asked, answer)
+        if settled and lost:
+            self._tell_of(kind, slot[1], key, corrected, f"was changed by hand ({', '.join(lost)})")
+        elif live is None and done is not None:
+            self._tell_of(kind, slot[1], key, corrected, "was deleted by hand")
+
+    async def _correct(self, kind: Kind, done: _Applied, key: Key, name: str, corrected: str) -> None:
+        live = await self._writes.live(kind, key.namespace, name)
+        patch = mergepatch.diff(live["spec"], done.spec)
+        answer = await self._writes.patch(kind, live, {"spec": patch}) if patch else live
+        self._remember(key, (kind, name), done.asked, answer)
+        if patch:
+            others = managers(live)
+            by = f" by {max(others, key=lambda other: others[other])}" if others else ""
+            fields = ", ".join(mergepatch.paths(patch, "spec."))
+            self._tell_of(kind, name, key, corrected, f"was changed by hand{by} ({fields})")
+
+    def _tell_of(self, kind: Kind, name: str, key: Key, corrected: str, what: str) -> None:
+        message = (
+            f"{kind.kind} {name} {what}; Sluice has set it right. "
+            f"Change the ModelDeployment instead: kubectl edit md {key.name} -n {key.namespace}"
+        )
+        self._tell(key, Event(EventType.WARNING, corrected, message[:1024]))
+
+    def _remember(self, key: Key, slot: tuple[Kind, str], asked: str, answer: Object) -> None:
+        metadata = answer["metadata"]
+        marks = {field: metadata.get(field) or {} for field in ("labels", "annotations")}
+        applied = _Applied(metadata["uid"], asked, metadata["generation"], answer["spec"], marks)
+        self._applied.setdefault(key, {})[slot] = applied
+
+
+def _lost(done: _Applied, wanted: Object, live: Object) -> Iterator[str]:
+    """Labels and annotations of ours that are not as we left them; they do not count into the generation."""
+    for field, left in done.marks.items():
+        there = live["metadata"].get(field) or {}
+        for name in wanted["metadata"].get(field, {}):
+            if there.get(name) != left.get(name):
+                yield f"metadata.{field}.{name}"
+
+
+def _taken(kind: Kind, name: str, key: Key) -> str:
+    return (
+        f"there is a {kind.kind} {name} already that Sluice did not make; delete it "
+        f"(`kubectl delete {kind.plural} {name} -n {key.namespace}`) or give the ModelDeployment another name"
+    )
