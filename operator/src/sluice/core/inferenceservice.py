@@ -8,6 +8,13 @@ from sluice.core import objects
 from sluice.core.objects import Object
 from sluice.core.world import Revision
 
+# How a model server learns its model's name is the server's own affair. The words are those of KServe's shipped
+# runtimes and of the formats that lead to them; every other shipped server takes `--model_name`. An argument
+# that a server does not know keeps it from starting.
+_NAMED_BY_VARIABLE = ("mlserver", "mlflow")
+_NAMED_BY_REPOSITORY = ("triton", "torchserve", "pytorch", "tensorrt", "onnx")
+MLSERVER_NAME = "MLSERVER_MODEL_NAME"
+
 
 def service_name(revision: str) -> str:
     """The Service that KServe makes for a revision's predictor."""
@@ -53,7 +60,7 @@ def build(namespace: str, revision: Revision, uid: str, logger_url: str | None) 
 def _predictor(revision: Revision, logger_url: str | None) -> Object:
     serving = revision.spec.serving
     given = dict(serving.predictor or {"model": _model(revision)})
-    if isinstance(given.get("model"), dict) and serving.predictor is not None:
+    if isinstance(given.get("model"), dict):
         given["model"] = _with_stable_name(given["model"], revision.spec.deployment)
     # KServe's logger copies the pod label `endpoint` into every event; Prometheus reads the other two.
     mine = objects.labels(revision.spec.deployment, revision.name) | {"endpoint": revision.name}
@@ -77,9 +84,17 @@ def _model(revision: Revision) -> Object:
         model["runtime"] = serving.runtime
     if serving.resources:
         model["resources"] = serving.resources.dump()
-    return _with_stable_name(model, revision.spec.deployment)
+    return model
 
 
 def _with_stable_name(model: Object, name: str) -> Object:
-    # The last one wins in every argparse server, so the path stays /v1/models/<deployment> in every revision.
-    return {**model, "args": [*model.get("args", []), f"--model_name={name}"]}
+    """The model under the deployment's name, so that its URLs are the same in every revision."""
+    server = str(model.get("runtime") or model.get("modelFormat", {}).get("name", "")).lower()
+    if any(word in server for word in _NAMED_BY_REPOSITORY):
+        return model
+    if any(word in server for word in _NAMED_BY_VARIABLE):
+        others = [variable for variable in model.get("env", []) if variable.get("name") != MLSERVER_NAME]
+        return {**model, "env": [*others, {"name": MLSERVER_NAME, "value": name}]}
+    option = "--served-model-name" if "vllm" in server else "--model_name"
+    # KServe puts these after the runtime's own arguments, and the last one wins.
+    return {**model, "args": [*model.get("args", []), f"{option}={name}"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,11 @@ from sluice.api.modeldeployment import MonitorUse
 from sluice.api.modelmonitor import SLO, ModelMonitorSpec
 
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z][A-Za-z0-9_]*)\}")
+_STRAY = re.compile(r"\$\{(?![A-Za-z][A-Za-z0-9_]*\})[^}]{0,40}\}?")
 _SAFE = re.compile(r"[A-Za-z0-9_.:/%\-]*")
+"""Numbers, durations and the words of labels: nothing that could end a string, a selector or a group."""
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?")
+"""As in ``api.base.Decimal``. Python's float would also take `nan`, a limit that nothing ever exceeds."""
 
 
 class TemplateError(ValueError):
@@ -52,10 +57,10 @@ def parameters(monitor: ModelMonitorSpec, use: MonitorUse) -> dict[str, str]:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """The text with every ``${name}`` replaced.
+    """The text with every ``${name}`` replaced, once: a value is never looked into again.
 
     Raises:
-        TemplateError: there is no value of that name.
+        TemplateError: there is no value of that name, or what stands between the braces is no name.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -64,6 +69,8 @@ def fill(text: str, values: Mapping[str, str]) -> str:
         except KeyError:
             raise TemplateError(f"there is no parameter {match[1]} for {match[0]}") from None
 
+    if (stray := _STRAY.search(text)) is not None:
+        raise TemplateError(f"{stray[0]} names no parameter; write ${{name}}, with letters, digits and _ in the name")
     return _PLACEHOLDER.sub(value, text)
 
 
@@ -85,7 +92,6 @@ def number(text: str | None, values: Mapping[str, str]) -> float | None:
     if text is None:
         return None
     filled = fill(text, values)
-    try:
-        return float(filled)
-    except ValueError:
-        raise TemplateError(f"the limit {text} comes to {filled!r}, which is not a number") from None
+    if not _NUMBER.fullmatch(filled) or not math.isfinite(value := float(filled)):
+        raise TemplateError(f"the limit {text} comes to {filled!r}, which is not a number")
+    return value

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import NormalDist
+from functools import cached_property
 
-from sluice.api.modelmonitor import SLO
+from sluice.api.modelmonitor import SLO, Comparison, Limits
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import promql, reasons
+from sluice.core import chance, promql, reasons
 from sluice.core.plan import Evaluation
 
 
@@ -22,7 +23,23 @@ class Sample:
     value: float
 
 
-Vector = Sequence[Sample]
+Place = tuple[str, str] | tuple[str, str, str]
+"""Whose a series is: (namespace, revision), or for gateway metrics (namespace, route, backend)."""
+
+
+class Vector(list[Sample]):
+    """An instant vector. It answers for every revision, so its series are found by whose they are."""
+
+    @cached_property
+    def places(self) -> Mapping[Place, list[float]]:
+        """The values by whose they are; series of nobody's are left out."""
+        found: dict[Place, list[float]] = defaultdict(list)
+        for labels, value in ((sample.labels, sample.value) for sample in self):
+            if "revision" in labels:
+                found[labels.get("namespace", ""), labels["revision"]].append(value)
+            elif {"route_namespace", "route", "backend"} <= labels.keys():
+                found[labels["route_namespace"], labels["route"], labels["backend"]].append(value)
+        return found
 
 
 @dataclass(frozen=True)
@@ -31,9 +48,7 @@ class Reading:
 
     total: float
     value: float
-    bad: float | None
-    by_lane: bool
-    """It carries only the lane's position, so an earlier tenant's traffic would be counted too."""
+    bad: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,145 +68,164 @@ class Unreadable(Exception):  # noqa: N818 - not an error of ours: the data do n
         self.finding = Finding(Verdict.INCONCLUSIVE, reason, message)
 
 
-_ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
+_WORST_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One evaluation, with its queries filled in and answered."""
+
+    wanted: Evaluation
+    slo: SLO
+    values: Mapping[str, str]
+    queries: promql.Queries
+    vectors: Mapping[str, Vector]
+    window_start: datetime
 
 
 def judge(wanted: Evaluation, vectors: Mapping[str, Vector], now: datetime) -> MonitorResult:
-    """The verdict on ``wanted.revision``. ``vectors`` has the answer to each query of the level.
+    """The verdict on ``wanted.revision``: the worst of what its limits and its comparison say.
+
+    Args:
+        wanted: a service level and whom to judge by it.
+        vectors: the answer to each query of the level, by the query.
+        now: when they were asked; their window ends here.
 
     Raises:
         promql.TemplateError: the level's queries or limits cannot be filled in.
     """
     slo = wanted.monitor.slo
-    assert slo is not None
+    if slo is None:
+        raise ValueError(f"{wanted.use.name} has no service level to judge by")
     values = promql.parameters(wanted.monitor, wanted.use)
-    queries = promql.queries(slo, values)
-    window_start = now - slo.window
+    question = _Question(wanted, slo, values, promql.queries(slo, values), vectors, now - slo.window)
     candidate = stable = None
     try:
-        backend = "mirror" if wanted.mirrored else str(wanted.lane)
-        candidate = read(queries, vectors, wanted, wanted.revision, backend)
-        if candidate.by_lane and window_start < wanted.lane_clean_since:
-            raise Unreadable(reasons.WINDOW_NOT_FULL, "the window still holds an earlier revision's requests")
-        if candidate.total < slo.min_samples:
-            few = f"{candidate.total:.0f} requests in {slo.window.total_seconds():.0f} s, {slo.min_samples} are needed"
-            raise Unreadable(reasons.TOO_FEW_SAMPLES, few)
-        findings = [_against_limits(slo, candidate, values)]
-        if slo.compare is not None and wanted.stable is not None:
-            stable = _stable(queries, vectors, wanted, slo)
-            findings.append(_against_stable(slo, candidate, stable, values))
-        elif slo.limits is None:
-            findings.append(Finding(Verdict.INCONCLUSIVE, reasons.NO_STABLE_DATA, "there is nothing to compare with"))
-        finding = min(findings, key=lambda found: _ORDER.index(found.verdict))
+        candidate = _candidate(question)
     except Unreadable as unreadable:
-        finding = unreadable.finding
+        findings = [unreadable.finding]
+    else:
+        findings, stable = _findings(question, candidate)
+    # Of equals the last: it compares, and so has the figures of both sides.
+    finding = min(reversed(findings), key=lambda found: _WORST_FIRST.index(found.verdict))
     return MonitorResult(
         name=wanted.use.name,
         verdict=finding.verdict,
         reason=finding.reason,
-        message=finding.message,
+        message=finding.message[:1024],
         mode=wanted.use.mode,
         value=_decimal(candidate.value) if candidate else None,
         stable_value=_decimal(stable.value) if stable else None,
-        samples=int(candidate.total) if candidate else None,
-        window_start=window_start,
+        samples=math.floor(candidate.total) if candidate else None,
+        window_start=question.window_start,
         observed_at=now,
     )
 
 
-def read(
-    queries: promql.Queries, vectors: Mapping[str, Vector], wanted: Evaluation, revision: str, backend: str
-) -> Reading:
+def _findings(question: _Question, candidate: Reading) -> tuple[list[Finding], Reading | None]:
+    """What the limits say, then what the comparison says, and the stable revision's figures where it was read."""
+    slo, values = question.slo, question.values
+    findings = [_against_limits(slo.limits, candidate, values)] if slo.limits is not None else []
+    stable: Reading | None = None
+    if slo.compare is not None and question.wanted.stable is not None:
+        try:
+            stable = _stable(question, question.wanted.stable)
+            findings.append(_against_stable(slo.compare, candidate, stable, values))
+        except Unreadable as unreadable:
+            findings.append(unreadable.finding)
+    if not findings:
+        message = f"{_figure(candidate)}; there is nothing to compare it with"
+        findings.append(Finding(Verdict.INCONCLUSIVE, reasons.NO_STABLE_DATA, message))
+    return findings, stable
+
+
+def _candidate(question: _Question) -> Reading:
+    wanted = question.wanted
+    backend = "mirror" if wanted.mirrored else str(wanted.lane)
+    reading = _read(question, wanted.revision, backend)
+    lane = (wanted.namespace, wanted.deployment, backend)
+    by_lane = any(lane in question.vectors[query].places for query in question.queries.all)
+    if by_lane and question.window_start < wanted.lane_clean_since:
+        # Such series are known by their place in the route only, and another revision stood there before.
+        raise Unreadable(reasons.WINDOW_NOT_FULL, "the window still holds an earlier revision's requests")
+    return reading
+
+
+def _stable(question: _Question, name: str) -> Reading:
+    try:
+        return _read(question, name, str(question.wanted.stable_lane))
+    except Unreadable as unreadable:
+        raise Unreadable(reasons.NO_STABLE_DATA, f"stable {name}: {unreadable.finding.message}") from None
+
+
+def _read(question: _Question, revision: str, backend: str) -> Reading:
     """One revision's figures.
 
     Raises:
-        Unreadable: no series, several, or not a number.
+        Unreadable: no series, several, too few events in them, or not a number.
     """
-    total = _one(vectors[queries.total], wanted, revision, backend)
+    queries, slo = question.queries, question.slo
+    total = _one(question, queries.total, revision, backend)
     if total is None:
         raise Unreadable(reasons.NO_DATA, f"Prometheus has no requests of {revision} in the window")
-    by_lane = "revision" not in total.labels
+    if total < slo.min_samples:
+        window = f"{slo.window.total_seconds():.0f} s"
+        few = f"{max(total, 0):.0f} requests of {revision} in {window}, {slo.min_samples} are needed"
+        raise Unreadable(reasons.TOO_FEW_SAMPLES, few)
     if queries.bad is not None:
-        bad = _one(vectors[queries.bad], wanted, revision, backend)
-        # A counter of bad events appears with the first of them: with requests seen, none means none.
-        count = 0.0 if bad is None else _finite(bad.value)
-        seen = _finite(total.value)
-        return Reading(seen, min(count / seen, 1.0) if seen else 0.0, min(count, seen), by_lane)
-    assert queries.value is not None
-    value = _one(vectors[queries.value], wanted, revision, backend)
+        # A counter of bad events appears with the first of them: with enough requests seen, no series means none.
+        bad = _one(question, queries.bad, revision, backend) or 0.0
+        bad = min(max(bad, 0.0), total)  # the two queries are not asked at the same instant
+        return Reading(total, bad / total, bad)
+    value = _one(question, queries.value, revision, backend) if queries.value is not None else None
     if value is None:
         raise Unreadable(reasons.NO_DATA, f"Prometheus has no value for {revision}")
-    return Reading(_finite(total.value), _finite(value.value), None, by_lane)
+    return Reading(total, value)
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise Unreadable(reasons.NOT_A_NUMBER, f"Prometheus answers {value}")
-    return value
-
-
-def _one(vector: Vector, wanted: Evaluation, revision: str, backend: str) -> Sample | None:
-    mine = [sample for sample in vector if _is_of(sample.labels, wanted, revision, backend)]
+def _one(question: _Question, query: str, revision: str, backend: str) -> float | None:
+    """The number that one query gives for one revision; None if it gives none."""
+    places, wanted = question.vectors[query].places, question.wanted
+    named = places.get((wanted.namespace, revision), [])
+    placed = places.get((wanted.namespace, wanted.deployment, backend), [])
+    mine = [*named, *placed]
     if len(mine) > 1:
         message = (
             f"{len(mine)} series for {revision}; group the query by (namespace, revision), "
             "or by (route_namespace, route, backend) for gateway metrics"
         )
         raise Unreadable(reasons.SEVERAL_SERIES, message)
+    if mine and not math.isfinite(mine[0]):
+        raise Unreadable(reasons.NOT_A_NUMBER, f"Prometheus answers {mine[0]} for {revision}")
     return mine[0] if mine else None
 
 
-def _is_of(labels: Mapping[str, str], wanted: Evaluation, revision: str, backend: str) -> bool:
-    if "revision" in labels:
-        return labels["revision"] == revision and labels.get("namespace") == wanted.namespace
-    where = (labels.get("route_namespace"), labels.get("route"), labels.get("backend"))
-    return where == (wanted.namespace, wanted.deployment, backend)
-
-
-def _stable(queries: promql.Queries, vectors: Mapping[str, Vector], wanted: Evaluation, slo: SLO) -> Reading:
-    assert wanted.stable is not None
-    try:
-        stable = read(queries, vectors, wanted, wanted.stable, str(wanted.stable_lane))
-    except Unreadable as unreadable:
-        message = f"stable {wanted.stable}: {unreadable.finding.message}"
-        raise Unreadable(reasons.NO_STABLE_DATA, message) from None
-    if stable.total < slo.min_samples:
-        message = f"stable {wanted.stable} answered {stable.total:.0f} requests, {slo.min_samples} are needed"
-        raise Unreadable(reasons.NO_STABLE_DATA, message)
-    return stable
-
-
-def _against_limits(slo: SLO, reading: Reading, values: Mapping[str, str]) -> Finding:
-    if slo.limits is None:
-        return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, f"{_figure(reading)}; no absolute limit")
-    highest, lowest = promql.number(slo.limits.max, values), promql.number(slo.limits.min, values)
+def _against_limits(limits: Limits, reading: Reading, values: Mapping[str, str]) -> Finding:
+    highest, lowest = promql.number(limits.max, values), promql.number(limits.min, values)
+    figure = _figure(reading)
     if lowest is not None and reading.value < lowest:
-        return Finding(Verdict.FAIL, reasons.OUTSIDE_LIMITS, f"{_figure(reading)}, below {lowest:g}")
+        return Finding(Verdict.FAIL, reasons.OUTSIDE_LIMITS, f"{figure}, below the least allowed, {lowest:g}")
     if highest is None or reading.value <= highest:
-        return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, _figure(reading))
-    if reading.bad is not None and wilson_lower(reading.bad, reading.total) <= highest:
-        message = f"{_figure(reading)}, above {highest:g}, but so few may be chance"
-        return Finding(Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES, message)
-    return Finding(Verdict.FAIL, reasons.OUTSIDE_LIMITS, f"{_figure(reading)}, above {highest:g}")
+        return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, figure)
+    above = f"{figure}, above the limit of {highest:g}"
+    if reading.bad is not None and chance.wilson_lower(reading.bad, reading.total) <= highest:
+        return Finding(Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES, f"{above}, but so few may be chance")
+    return Finding(Verdict.FAIL, reasons.OUTSIDE_LIMITS, above)
 
 
-def _against_stable(slo: SLO, candidate: Reading, stable: Reading, values: Mapping[str, str]) -> Finding:
-    assert slo.compare is not None
-    ratio, difference = (
-        promql.number(slo.compare.max_ratio, values),
-        promql.number(slo.compare.max_difference, values),
-    )
-    worse = (ratio is None or candidate.value > ratio * stable.value) and (
-        difference is None or candidate.value - stable.value > difference
-    )
-    figures = f"{_figure(candidate)}; stable {stable.value:.6g}"
-    if not worse or (ratio is None and difference is None):
+def _against_stable(compare: Comparison, candidate: Reading, stable: Reading, values: Mapping[str, str]) -> Finding:
+    ratio, difference = promql.number(compare.max_ratio, values), promql.number(compare.max_difference, values)
+    exceeded = []
+    if ratio is not None:
+        exceeded.append(candidate.value > ratio * stable.value)
+    if difference is not None:
+        exceeded.append(candidate.value - stable.value > difference)
+    figures = f"{_figure(candidate)}; stable: {_figure(stable)}"
+    if not exceeded or not all(exceeded):
         return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, figures)
     if candidate.bad is not None and stable.bad is not None:
-        real = proportions_differ(
-            candidate.bad, candidate.total, stable.bad, stable.total, float(slo.compare.confidence)
-        )
-        if not real:
+        sides = (candidate.bad, candidate.total), (stable.bad, stable.total)
+        if not chance.really_more(*sides, confidence=float(compare.confidence)):
             message = f"{figures}: worse, but so few may be chance"
             return Finding(Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES, message)
     return Finding(Verdict.FAIL, reasons.WORSE_THAN_STABLE, f"{figures}: worse than allowed")
@@ -204,28 +238,5 @@ def _figure(reading: Reading) -> str:
 
 
 def _decimal(value: float) -> str:
-    text = f"{value:.6f}".rstrip("0").rstrip(".")
-    return text if text not in ("", "-0") else "0"
-
-
-def wilson_lower(bad: float, total: float, confidence: float = 0.99) -> float:
-    """The one-sided Wilson lower bound of a proportion: it is at least this, with ``confidence``.
-
-    One bad of 50 is 2 %, but with 99 % confidence only at least 0.2 %: no reason to undo a release.
-    """
-    z = NormalDist().inv_cdf(confidence)
-    share, square = bad / total, z * z
-    centre = share + square / (2 * total)
-    margin = z * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
-    return max(0.0, (centre - margin) / (1 + square / total))
-
-
-def proportions_differ(bad: float, total: float, other_bad: float, other_total: float, confidence: float) -> bool:
-    """Whether the first proportion is really above the second: pooled z test, continuity corrected, one-sided."""
-    pooled = (bad + other_bad) / (total + other_total)
-    spread = math.sqrt(pooled * (1 - pooled) * (1 / total + 1 / other_total))
-    if spread == 0:
-        return False
-    correction = (1 / total + 1 / other_total) / 2
-    z = (bad / total - other_bad / other_total - correction) / spread
-    return z > NormalDist().inv_cdf(confidence)
+    """Six significant digits, as ``api.base.Decimal`` has them: ``1.5e-07``, never ``1e+06``."""
+    return f"{value + 0.0:.6g}".replace("e+", "e")

@@ -74,6 +74,8 @@ class Workload:
     message: str = ""
     restarts: int = 0
     """Container restarts summed over the revision's present pods."""
+    available: int = 0
+    """Pods that answer. With none, the gateway answers the revision's share of requests itself, with 503."""
 
 
 ABSENT = Workload(WorkloadState.ABSENT, reason="NotCreated", message="the InferenceService does not exist yet")
