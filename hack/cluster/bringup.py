@@ -45,21 +45,22 @@ def prepare() -> None:
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """One `up` or `down` at a time; a second waits."""
+def locked(what: str = "cluster") -> Iterator[None]:
+    """One at a time, also among processes; a second one waits."""
     cache.ROOT.mkdir(parents=True, exist_ok=True)
-    with (cache.ROOT / "cluster.lock").open("w") as lock:
+    with (cache.ROOT / f"{what}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another process is starting or stopping the cluster; waiting for it")
+            say(f"Another process is at work on the {what}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def deliver(names: tuple[str, ...] = ()) -> list[str]:
     """Build and import images; returns the names of those that are new to containerd."""
-    return [image.name for image in images.named(names) if imagestore.deliver(image)]
+    with locked("images"):
+        return [image.name for image in images.named(names) if imagestore.deliver(image)]
 
 
 class _Delivery(threading.Thread):

@@ -136,16 +136,26 @@ def _mounts() -> list[str]:
     return [point for point in points if point.startswith(roots)]
 
 
-def _processes() -> Iterator[tuple[int, str]]:
+def _processes() -> list[tuple[int, str]]:
     """Programs of the cluster that run, however they were started; those of other control planes are not ours."""
     marks = (str(layout.DIRECTORY), str(layout.CONTAINERD_SOCKET))
+    return [
+        (pid, Path(words[0]).name)
+        for pid, words in _command_lines()
+        if words[0].startswith((str(cache.ROOT), components.CONTAINERD))
+        and any(mark in word for word in words for mark in marks)
+    ]
+
+
+def _programs() -> list[tuple[int, str]]:
+    return [(pid, Path(words[0]).name) for pid, words in _command_lines()]
+
+
+def _command_lines() -> Iterator[tuple[int, list[str]]]:
     for directory in Path("/proc").iterdir():
         if directory.name.isdigit() and int(directory.name) != os.getpid():
             with contextlib.suppress(OSError):
-                words = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                of_cache = words[0].startswith((str(cache.ROOT), "/usr/bin/containerd"))
-                if of_cache and any(mark in word for word in words for mark in marks):
-                    yield int(directory.name), Path(words[0]).name
+                yield int(directory.name), (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")
 
 
 def _pod_links() -> list[str]:
@@ -172,5 +182,7 @@ def _remove_state() -> None:
     for path in _state():
         if path != layout.log_directory():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with contextlib.suppress(OSError):  # only if it is empty, as we made it
-        Path("/certs").rmdir()
+    # Only if it is empty, as we made it, and nobody has mounted his own over it.
+    if not any(name == "envoy-gateway" for _, name in _programs()):
+        with contextlib.suppress(OSError):
+            Path("/certs").rmdir()
