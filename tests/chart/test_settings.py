@@ -1,0 +1,86 @@
+"""The settings that the chart hands to the programs are ones that the programs read."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+
+import pytest
+
+from sluice import __main__ as operator_program
+from sluice.monitor.settings import ENV_PREFIX, Settings, read_settings
+from sluice.storage import uri
+from tests.chart.helm import NAMESPACE, Manifest, containers, environment, named, render
+
+
+def test_the_operator_reads_every_variable_it_is_given() -> None:
+    read = {f"SLUICE_{name}" for name in re.findall(r'environment\("(\w+)"', inspect.getsource(operator_program))}
+    read |= set(re.findall(r'environ(?:\.get)?\W+"(\w+)"', inspect.getsource(operator_program)))
+    assert environment(_operator()).keys() <= read
+
+
+def test_the_operator_understands_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"operator": {"tickSeconds": 2.5, "resyncSeconds": 60, "workers": 4, "watchNamespaces": ["risk", "ml"]}}
+    given = environment(_operator(values))
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    options = operator_program.parser().parse_args([])
+    assert (options.tick, options.resync, options.workers) == (2.5, 60, 4)
+    assert options.monitor_url == f"http://sluice-monitor.{NAMESPACE}.svc"
+    assert options.logger_url == f"http://sluice-monitor.{NAMESPACE}.svc/events"
+    assert options.tracking_uri == "http://mlflow.mlflow.svc:5000"
+    assert (options.lease, options.lease_namespace) == ("sluice-operator", NAMESPACE)
+    assert given["SLUICE_NAMESPACES"] == "risk,ml"
+
+
+def test_without_the_monitor_kserve_logs_nowhere() -> None:
+    assert environment(_operator({"global": {"monitor": {"enabled": False}}}))["SLUICE_LOGGER_URL"] == ""
+
+
+def test_the_monitor_reads_every_variable_it_is_given_and_writes_to_its_volume() -> None:
+    given = environment(containers(render())["sluice-monitor/monitor"])
+    known = {ENV_PREFIX + field.name.upper() for field in dataclasses.fields(Settings)}
+    assert {name for name in given if name.startswith(ENV_PREFIX)} <= known
+    settings = read_settings([], given)
+    assert str(settings.data_dir) == "/data/rows"
+    assert str(settings.reports_dir) == "/data/reports"
+    assert settings.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("part", "module"), [("operator", "sluice.__main__"), ("monitor", "sluice.monitor.__main__")]
+)
+def test_commands_name_modules_that_exist(part: str, module: str) -> None:
+    command = containers(render())[f"sluice-{part}/{part}"]["command"]
+    assert command[:2] == ["python", "-m"]
+    assert f"{command[2]}.__main__" == module
+
+
+def test_kserve_is_told_to_download_what_revisions_name() -> None:
+    storage = named(render(), "ClusterStorageContainer", "sluice-mlflow")["spec"]
+    assert storage["supportedUriFormats"] == [{"prefix": uri.SCHEME}]
+    assert storage["workloadType"] == "initContainer"
+    # KServe keeps the name, the command and the environment, and appends source and destination.
+    assert storage["container"]["name"] == "storage-initializer"
+    assert storage["container"]["command"] == ["python", "-m", "sluice.storage"]
+    assert environment(storage["container"]) == {"MLFLOW_TRACKING_URI": "http://mlflow.mlflow.svc:5000"}
+    assert "args" not in storage["container"]
+
+
+def test_credentials_can_be_given_to_everything_that_asks_mlflow() -> None:
+    secret = {"name": "MLFLOW_TRACKING_TOKEN", "valueFrom": {"secretKeyRef": {"name": "mlflow", "key": "token"}}}
+    manifests = render({"operator": {"extraEnv": [secret], "storageContainer": {"extraEnv": [secret]}}})
+    found = containers(manifests)
+    assert secret in found["sluice-operator/operator"]["env"]
+    assert secret in found["sluice-mlflow/storage-initializer"]["env"]
+
+
+def test_the_read_only_root_has_room_for_what_the_programs_write() -> None:
+    for part, paths in (("operator", {"/tmp"}), ("monitor", {"/tmp", "/data"})):
+        mounts = containers(render())[f"sluice-{part}/{part}"]["volumeMounts"]
+        assert {mount["mountPath"] for mount in mounts} == paths
+
+
+def _operator(values: dict[str, object] | None = None) -> Manifest:
+    return containers(render(values))["sluice-operator/operator"]
