@@ -9,7 +9,8 @@ import yaml
 
 SCRAPE_INTERVAL = "1s"
 _POD = "__meta_kubernetes_pod_"
-_ROUTE = "httproute/([^/]+)/([^/]+)/rule/([0-9]+)/backend/([0-9]+)"
+_ROUTE = r"httproute/([^/]+)/([^/]+)/rule/([0-9]+)/backend/([0-9]+)"
+_MIRROR = r"httproute/([^/]+)/([^/]+)/rule/([0-9]+)-(mirror)-[0-9]+"
 """Name of the Envoy cluster of one weighted backend: namespace, name, rule, position."""
 
 
@@ -92,15 +93,16 @@ def _sluice() -> list[dict[str, Any]]:
 
 
 def _routes() -> list[dict[str, Any]]:
-    labels = enumerate(("route_namespace", "route", "rule", "backend"), start=1)
+    labels = ("route_namespace", "route", "rule", "backend")
     return [
         {
             "source_labels": ["envoy_cluster_name"],
-            "regex": _ROUTE,
+            "regex": regex,
             "target_label": label,
             "replacement": f"${number}",
         }
-        for number, label in labels
+        for regex in (_ROUTE, _MIRROR)
+        for number, label in enumerate(labels, start=1)
     ]
 
 
