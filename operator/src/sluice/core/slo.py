@@ -106,8 +106,7 @@ def judge(wanted: Evaluation, vectors: Mapping[str, Vector], now: datetime) -> M
         findings = [unreadable.finding]
     else:
         findings, stable = _findings(question, candidate)
-    # Of equals the last: it compares, and so has the figures of both sides.
-    finding = min(reversed(findings), key=lambda found: _WORST_FIRST.index(found.verdict))
+    finding = _worst(findings)
     return MonitorResult(
         name=wanted.use.name,
         verdict=finding.verdict,
@@ -137,6 +136,13 @@ def _findings(question: _Question, candidate: Reading) -> tuple[list[Finding], R
         message = f"{_figure(candidate)}; there is nothing to compare it with"
         findings.append(Finding(Verdict.INCONCLUSIVE, reasons.NO_STABLE_DATA, message))
     return findings, stable
+
+
+def _worst(findings: list[Finding]) -> Finding:
+    verdict = min((finding.verdict for finding in findings), key=_WORST_FIRST.index)
+    alike = [finding for finding in findings if finding.verdict is verdict]
+    # A limit that is breached says more than a comparison; of a Pass, the comparison has both sides' figures.
+    return alike[-1] if verdict is Verdict.PASS else alike[0]
 
 
 def _candidate(question: _Question) -> Reading:
