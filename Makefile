@@ -34,3 +34,29 @@ status: uv ## What runs, and where to reach it
 
 images: uv ## Rebuild and import the images whose sources changed
 	@$(CLUSTER) images
+
+##@ Use
+
+.PHONY: demo
+demo: uv cluster ## Five releases on a real cluster: good ones promoted, bad ones rolled back (8 min once built)
+	@$(RUN) python -m hack.demo
+
+##@ Check
+
+.PHONY: test lint unit component chart e2e
+test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (25 min once built)
+	@RUN="$(RUN)" bash hack/test.sh lint unit component chart e2e
+
+lint unit component chart e2e: uv ## One layer of the tests
+	@RUN="$(RUN)" bash hack/test.sh $@
+
+.PHONY: format generate bench
+format: uv ## Format the code and mend what can be mended
+	@$(RUN) ruff format . && $(RUN) ruff check --fix .
+
+generate: uv ## Write crds/ and docs/reference/api.md from the typed models
+	@$(RUN) python -m sluice.api crds/ --docs docs/reference/api.md
+
+bench: uv ## Measure speed and size, and print medians and ratios
+	@$(RUN) python -m bench.engine
+	@$(RUN) python -m bench.collector

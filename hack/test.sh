@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Runs layers of the tests in the order given, stops at the first that fails, and ends with each runner's own counts.
+#   hack/test.sh lint unit component chart e2e
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+RUN=${RUN:-uv run --frozen --all-extras}
+LOGS=$(mktemp -d)
+started_cluster=no
+
+finish() {
+  status=$?
+  [ "$started_cluster" = no ] || $RUN python -m hack.cluster down || status=1
+  printf '\n'
+  for log in "$LOGS"/*.log; do
+    [ -e "$log" ] && printf '%-10s %s\n' "$(basename "$log" .log)" "$(grep -E '(passed|failed|error|no tests ran).* in ' "$log" | tail -1 | tr -d '=')"
+  done
+  rm -rf "$LOGS"
+  exit "$status"
+}
+trap finish EXIT
+
+say() { printf '\n\033[1m── %s\033[0m\n' "$1"; }
+
+layer() {
+  say "$1"
+  name=$1 && shift
+  $RUN python -m pytest -q --durations=5 "$@" 2>&1 | tee "$LOGS/$name.log"
+}
+
+# shellcheck disable=SC2086 # RUN is a command line
+for what in "$@"; do
+  case $what in
+    lint)
+      say lint
+      $RUN ruff format --check .
+      $RUN ruff check .
+      $RUN mypy
+      $RUN lint-imports
+      $RUN python -m sluice.api crds/ --docs docs/reference/api.md --check
+      test ! -e operator/__init__.py || { echo "operator/__init__.py breaks Python's own operator module" >&2; exit 1; }
+      ;;
+    unit)
+      layer unit tests/unit --cov=sluice.core --cov-branch --cov-report=term:skip-covered
+      ;;
+    component)
+      layer component tests/component
+      ;;
+    chart)
+      layer chart tests/chart
+      ;;
+    e2e)
+      if ! $RUN python -m hack.cluster status >/dev/null 2>&1; then started_cluster=yes; fi
+      $RUN python -m hack.cluster up
+      layer e2e tests/e2e
+      ;;
+    *)
+      echo "no such layer: $what (there are lint, unit, component, chart, e2e)" >&2
+      exit 2
+      ;;
+  esac
+done
