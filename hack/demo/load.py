@@ -48,6 +48,8 @@ class Seen:
     """Answers by HTTP status."""
     latencies: array[float] = field(default_factory=lambda: array("d"))
     """Seconds, in order of arrival, at most NEWEST of them."""
+    predictions: array[float] = field(default_factory=lambda: array("d"))
+    """The first number of each good answer, likewise."""
 
     @property
     def answers(self) -> int:
@@ -75,14 +77,14 @@ class Tally:
         """Requests that were due but not sent, because too many were in flight."""
         self._arrivals: dict[str, array[float]] = {}
 
-    def record(self, revision: str, status: int, latency: float, now: float) -> None:
-        """Count one answer."""
+    def record(self, revision: str, status: int, latency: float, now: float, prediction: float | None = None) -> None:
+        """Count one answer, ``latency`` in seconds."""
         seen = self.revisions.setdefault(revision, Seen(now, now))
         seen.last = max(seen.last, now)
         seen.statuses[status] += 1
-        seen.latencies.append(latency)
-        if len(seen.latencies) > NEWEST:
-            del seen.latencies[: NEWEST // 10]
+        _append(seen.latencies, latency)
+        if prediction is not None:
+            _append(seen.predictions, prediction)
         self._arrivals.setdefault(revision, array("d")).append(now)
 
     def between(self, revision: str, start: float, end: float) -> int:
@@ -116,6 +118,12 @@ class Tally:
                 for name, seen in sorted(self.revisions.items())
             },
         }
+
+
+def _append(newest: array[float], value: float) -> None:
+    newest.append(value)
+    if len(newest) > NEWEST:
+        del newest[: NEWEST // 10]
 
 
 @dataclass(frozen=True)
@@ -187,15 +195,23 @@ class Load:
         headers = {"host": self._target.host, "content-type": "application/json", "x-request-id": str(uuid.uuid4())}
         started = time.monotonic()
         self.tally.sent += 1
-        status, revision = NO_ANSWER, NO_REVISION
+        status, revision, prediction = NO_ANSWER, NO_REVISION, None
         try:
             async with session.post(self._target.url, data=body, headers=headers) as answer:
-                await answer.read()
+                content = await answer.read()
                 status, revision = answer.status, answer.headers.get(REVISION_HEADER, NO_REVISION)
+                prediction = _prediction(content) if status == 200 else None
         except (aiohttp.ClientError, TimeoutError):
             pass  # counted as no answer
         now = time.monotonic()
-        self.tally.record(revision, status, now - started, now)
+        self.tally.record(revision, status, now - started, now, prediction)
+
+
+def _prediction(content: bytes) -> float | None:
+    try:
+        return float(json.loads(content)["predictions"][0])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
 
 
 def bodies() -> list[bytes]:

@@ -1,0 +1,224 @@
+"""``make demo``: five releases of a real model on a real cluster, as a user would make them.
+
+A load replays real rows through the gateway all the while. Each act is one ``kubectl apply``; what follows
+is Sluice's doing, and is watched here only. The exit code is 0 if all five ended as they should.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from hack.demo import acts, data, ground, load, referee, summary
+from hack.demo.acts import ACTS, NAME, NAMESPACE, Act
+from hack.demo.ground import CommandError, Ground
+from hack.demo.load import Load, Tally, Target
+from hack.demo.observation import Observation, read
+from hack.demo.record import Record
+from hack.demo.summary import Row
+from hack.demo.view import Scene, View, table, view
+
+GLANCE = 0.5
+"""Seconds between two looks at the client's counts."""
+
+
+class Demo:
+    """The demo on one cluster."""
+
+    def __init__(self, place: Ground, shown: View, rate: float) -> None:
+        self._ground = place
+        self._view = shown
+        self._rate = rate
+        self._latest: Observation | None = None
+        self._changes: asyncio.Queue[Observation] = asyncio.Queue()
+        self.tally = Tally()
+        self.rows: list[Row] = []
+        self.reports: list[Path] = []
+
+    async def play(self, chosen: Sequence[Act]) -> None:
+        """Play the acts in order. An act that does not end as it should does not stop the others."""
+        async with _background(self._follow()), contextlib.AsyncExitStack() as stack:
+            for act in chosen:
+                self._view.say(f"act {act.number}: {act.title}   (kubectl apply -f {_shown(act.manifest)})")
+                record = await self._play(act, stack)
+                self.rows.append(summary.row(record, self.tally))
+                self._view.say(" | ".join(self.rows[-1].cells()))
+                await self._keep_reports(record)
+
+    async def _follow(self) -> None:
+        async for document in self._ground.watch():
+            self._latest = read(document)
+            self._changes.put_nowait(self._latest)
+
+    async def _play(self, act: Act, stack: contextlib.AsyncExitStack) -> Record:
+        document = act.document(self._ground.gateway)
+        limits = referee.limits([*acts.gauges(), acts.drift_gauge()], document["spec"]["monitors"])
+        record = Record(act, time.monotonic(), limits, failures_before=self.tally.failures)
+        generation = await self._ground.apply(document)
+        try:
+            while not self._over(record):
+                with contextlib.suppress(TimeoutError):
+                    seen = await asyncio.wait_for(self._changes.get(), GLANCE)
+                    if seen.generation >= generation:
+                        record.observe(seen, time.monotonic())
+                record.look(self.tally, time.monotonic())
+                await self._accompany(record, stack)
+                self._view.show(Scene(act, self._latest, self.tally, self.rows))
+        finally:
+            if record.during_outage:
+                await self._ground.prometheus("start")
+        return record
+
+    def _over(self, record: Record) -> bool:
+        now = time.monotonic()
+        if now > record.started + record.act.patience:
+            return True
+        return record.ending is not None and (record.ending.promoted or record.silent(self.tally, now))
+
+    async def _accompany(self, record: Record, stack: contextlib.AsyncExitStack) -> None:
+        """What happens around a release: users come, Prometheus goes and returns."""
+        seen, outage, now = self._latest, record.act.outage, time.monotonic()
+        if seen is None or not seen.settled:
+            return
+        if seen.ready and not self.tally.sent:
+            self._view.say(
+                f"the model answers; from now on {self._rate:.0f} rows a second are asked through the gateway"
+            )
+            running = await stack.enter_async_context(self._load())
+            self.tally = running.tally
+        if outage is None:
+            return
+        if record.outage_began is None and seen.started and seen.weight >= outage.at_weight:
+            await self._ground.prometheus("stop")
+            self._view.say(f"Prometheus is stopped for {outage.seconds:.0f} s")
+            record.outage_begins(seen, time.monotonic())
+        elif record.during_outage and record.outage_began is not None and now > record.outage_began + outage.seconds:
+            record.outage_ends(now)
+            await self._ground.prometheus("start")
+            self._view.say("Prometheus is started again")
+
+    def _load(self) -> Load:
+        target = Target(self._ground.gateway_address, f"{NAME}.models.example.com")
+        return Load(target, load.bodies(), rate=self._rate)
+
+    async def _keep_reports(self, record: Record) -> None:
+        """Save the evidence of a roll-back beside the data, where it outlives the cluster."""
+        for name, reading in record.failing.items():
+            if reading.report is None:
+                continue
+            target = data.cache() / "demo" / f"act-{record.act.number}-{name}.html"
+            with contextlib.suppress(CommandError):
+                _write(target, await self._ground.page(urlsplit(reading.report).path))
+                self.reports.append(target)
+
+
+@contextlib.asynccontextmanager
+async def _background(work: object) -> AsyncIterator[None]:
+    assert asyncio.iscoroutine(work)
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _write(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ground.REPOSITORY))
+
+
+async def prepare(place: Ground, shown: View) -> None:
+    """Install Sluice, train and register the models, and clear the stage."""
+    training = asyncio.create_task(place.run(sys.executable, "-m", "hack.demo.train", f"--tracking-uri={place.mlflow}"))
+    shown.say("installing the chart (helm upgrade --install sluice . -n sluice-system)")
+    await place.install()
+    await place.clear()
+    for monitor in acts.gauges():
+        await place.apply(monitor)
+    for line in (await training).splitlines():
+        shown.say(line)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m hack.demo", description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--rate", type=float, default=100, help="rows a second (default: %(default)s)")
+    every = ",".join(str(act.number) for act in ACTS)
+    parser.add_argument("--acts", default=every, help="which acts to play; each needs those before it (default: all)")
+    other = parser.add_argument_group("a cluster of your own", "used if KUBECONFIG and --gateway are given")
+    other.add_argument("--gateway", metavar="NAMESPACE/NAME", help="its Gateway")
+    other.add_argument("--gateway-address", metavar="HOST[:PORT]", help="where the Gateway answers from here")
+    other.add_argument("--mlflow", metavar="URL", help="MLflow from here")
+    other.add_argument("--mlflow-inside", metavar="URL", help="MLflow from pods (default: the same)")
+    other.add_argument("--prometheus-inside", metavar="URL", help="Prometheus from pods")
+    other.add_argument("--prometheus-stop", metavar="COMMAND", default="false", help="how to stop Prometheus")
+    other.add_argument("--prometheus-start", metavar="COMMAND", default="true", help="how to start it again")
+    other.add_argument("--image", metavar="REGISTRY:TAG", default="localhost:dev", help="where Sluice's images are")
+    return parser
+
+
+def _ground(options: argparse.Namespace) -> Ground:
+    if not (os.environ.get("KUBECONFIG") and options.gateway):
+        return ground.own()
+    return ground.given(
+        gateway=options.gateway,
+        address=options.gateway_address,
+        mlflow=options.mlflow,
+        mlflow_inside=options.mlflow_inside or options.mlflow,
+        prometheus=options.prometheus_inside,
+        switch=(options.prometheus_stop, options.prometheus_start),
+        image=options.image,
+    )
+
+
+def _conclude(console: Console, demo: Demo, place: Ground, started: float) -> None:
+    console.print(table(demo.rows))
+    console.print(f"{demo.tally.sent} requests in {time.monotonic() - started:.0f} s. Where to look:", highlight=False)
+    for line in (
+        f"export KUBECONFIG={place.kubeconfig} PATH=$PATH:{Path(place.kubectl).parent}",
+        f"kubectl get sluice -n {NAMESPACE}",
+        f"kubectl describe md {NAME} -n {NAMESPACE}",
+        f"kubectl get mrev -n {NAMESPACE} -o yaml     # each release's steps and verdicts",
+        f"kubectl get events -n {NAMESPACE} --sort-by=.lastTimestamp",
+        *(f"{report}     # why it was rolled back" for report in demo.reports),
+    ):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+
+
+def main() -> int:
+    """Play the demo; 0 if every act ended as it should, 1 if not, 2 if it could not be played."""
+    options, console, started = _parser().parse_args(), Console(), time.monotonic()
+    chosen = [act for act in ACTS if str(act.number) in options.acts.split(",")]
+    try:
+        place = _ground(options)
+        with view(console) as shown:
+            demo = Demo(place, shown, options.rate)
+            asyncio.run(_whole(demo, place, shown, chosen))
+    except CommandError as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        return 2
+    _conclude(console, demo, place, started)
+    return summary.exit_code(demo.rows, len(chosen))
+
+
+async def _whole(demo: Demo, place: Ground, shown: View, chosen: Sequence[Act]) -> None:
+    await prepare(place, shown)
+    await demo.play(chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

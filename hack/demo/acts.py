@@ -1,0 +1,88 @@
+"""Acts: what the demo applies, and how each act ought to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MANIFESTS = Path(__file__).parent / "manifests"
+SHIPPED = Path(__file__).parents[2] / "monitors"
+WINDOW = "15s"
+"""How far back the demo's service levels look. The shipped minute is for steps that take more than seconds."""
+NAMESPACE = "demo"
+NAME = "california"
+PROMOTED = "RevisionPromoted"
+SLO_BREACHED = "SLOBreached"
+DRIFT_DETECTED = "DriftDetected"
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Prometheus goes away once the candidate has this share of the traffic, for longer than the step's hold."""
+
+    at_weight: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Act:
+    """One release, and its expected end as the reason of the condition Promoted."""
+
+    number: int
+    title: str
+    expected: str
+    outage: Outage | None = None
+    patience: float = 240.0
+    """Seconds until the act counts as stuck."""
+
+    @property
+    def manifest(self) -> Path:
+        """What a user would apply."""
+        return MANIFESTS / f"act-{self.number}.yaml"
+
+    @property
+    def promotes(self) -> bool:
+        """Whether the model is good."""
+        return self.expected == PROMOTED
+
+    def document(self, gateway: str) -> dict[str, Any]:
+        """The manifest, for the Gateway ``namespace/name``."""
+        document: dict[str, Any] = yaml.safe_load(self.manifest.read_text())
+        namespace, _, name = gateway.partition("/")
+        document["spec"]["traffic"]["gateway"] = {"name": name, "namespace": namespace}
+        return document
+
+    def steps(self) -> tuple[str, ...]:
+        """The stated steps in words, such as ``shadow`` and ``10 %``."""
+        found = yaml.safe_load(self.manifest.read_text())["spec"]["rollout"]["steps"]
+        return tuple("shadow" if "shadow" in step else f"{step['weight']} %" for step in found)
+
+
+ACTS = (
+    Act(1, "v1, the first release", PROMOTED),
+    Act(2, "v2, retrained: shadowed, then step by step", PROMOTED),
+    Act(3, "v3, slow and sometimes failing", SLO_BREACHED),
+    Act(4, "v4, quick but wrong: two inputs swapped", DRIFT_DETECTED),
+    Act(5, "v5, good; Prometheus stops in mid-canary", PROMOTED, outage=Outage(at_weight=25, seconds=40)),
+)
+
+
+def gauges() -> list[dict[str, Any]]:
+    """The shipped service levels as ModelMonitors of the demo's namespace, with a window as short as its steps."""
+    found = []
+    for name in ("error-rate", "latency-p99"):
+        monitor = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())
+        monitor["kind"] = "ModelMonitor"
+        monitor["metadata"] = {"name": name, "namespace": NAMESPACE}
+        monitor["spec"]["slo"]["window"] = WINDOW
+        found.append(monitor)
+    return found
+
+
+def drift_gauge() -> dict[str, Any]:
+    """The shipped gauge of the answers, as it is."""
+    monitor: dict[str, Any] = yaml.safe_load((SHIPPED / "prediction-drift.yaml").read_text())
+    return monitor
