@@ -48,7 +48,9 @@ def helm(*arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
-def render(values: Values | None = None, *, apis: tuple[str, ...] = EVERYTHING, release: str = RELEASE) -> list[Manifest]:
+def render(
+    values: Values | None = None, *, apis: tuple[str, ...] = EVERYTHING, release: str = RELEASE
+) -> list[Manifest]:
     """The manifests that an installation with these values would apply.
 
     Raises:
@@ -77,7 +79,7 @@ def kinds(manifests: list[Manifest]) -> set[str]:
 
 def containers(manifests: list[Manifest]) -> dict[str, Manifest]:
     """Every container that the manifests would run, by ``<object>/<container>``."""
-    found = {}
+    found: dict[str, Manifest] = {}
     for item in manifests:
         spec = item.get("spec", {})
         pod = spec.get("template", {}).get("spec", {})

@@ -184,7 +184,7 @@ def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            _get(f"{url}/api/v1/status/buildinfo")
+            urllib.request.urlopen(f"{url}/-/ready", timeout=5).close()
             return
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:

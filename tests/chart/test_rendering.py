@@ -86,7 +86,12 @@ def test_never_leaves_out_what_the_cluster_could_take_and_always_does_not_ask() 
 
 
 def test_images_come_from_one_registry_with_one_tag() -> None:
-    image = {"registry": "registry.example.com/ml", "tag": "1.2.3", "pullPolicy": "Always", "pullSecrets": [{"name": "k"}]}
+    image = {
+        "registry": "registry.example.com/ml",
+        "tag": "1.2.3",
+        "pullPolicy": "Always",
+        "pullSecrets": [{"name": "k"}],
+    }
     manifests = render({"global": {"image": image}})
     for name in ("operator", "monitor"):
         pod = named(manifests, "Deployment", f"sluice-{name}")["spec"]["template"]["spec"]
@@ -129,4 +134,3 @@ def test_another_release_name_gives_consistent_names() -> None:
 def _version() -> str:
     version: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     return version
-

@@ -8,6 +8,8 @@ import pytest
 
 from tests.chart.helm import Manifest, Values, containers, kinds, named, render
 
+IN_TWO: Values = {"operator": {"watchNamespaces": ["risk", "gateways"]}}
+
 READ = {"get", "list", "watch"}
 RIGHTS = {
     # (API group, resource): verbs. Everything that the operator may do, and why it must be able to.
@@ -62,19 +64,28 @@ def test_openshift_may_choose_the_user() -> None:
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-@pytest.mark.parametrize("values", [{}, {"operator": {"watchNamespaces": ["risk", "gateways"]}}])
-def test_the_operator_has_the_rights_on_the_list_and_no_others(values: Values) -> None:
+@pytest.mark.parametrize(
+    ("values", "more"),
+    [
+        pytest.param({}, {}, id="everywhere"),
+        # To notice when one of them is made later.
+        pytest.param(IN_TWO, {("", "namespaces"): {"list", "watch"}}, id="in two namespaces"),
+    ],
+)
+def test_the_operator_has_the_rights_on_the_list_and_no_others(
+    values: Values, more: dict[tuple[str, str], set[str]]
+) -> None:
     granted: dict[tuple[str, str], set[str]] = {}
     for rule in _rules(render(values), "sluice-operator"):
         assert rule.keys() <= {"apiGroups", "resources", "verbs", "resourceNames"}
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
                 granted.setdefault((group, resource), set()).update(rule["verbs"])
-    assert granted == RIGHTS
+    assert granted == RIGHTS | more
 
 
 def test_limited_to_namespaces_it_has_no_right_to_models_elsewhere() -> None:
-    manifests = render({"operator": {"watchNamespaces": ["risk", "gateways"]}})
+    manifests = render(IN_TWO)
     everywhere = [item["roleRef"]["name"] for item in manifests if item["kind"] == "ClusterRoleBinding"]
     assert everywhere == ["sluice-operator"]
     rules = named(manifests, "ClusterRole", "sluice-operator")["rules"]
@@ -82,6 +93,7 @@ def test_limited_to_namespaces_it_has_no_right_to_models_elsewhere() -> None:
         "clustermodelmonitors",
         "clustermodelmonitors/status",
         "customresourcedefinitions",
+        "namespaces",
     }
     models = [item for item in manifests if item["kind"] == "RoleBinding" and item["roleRef"]["kind"] == "ClusterRole"]
     assert [item["metadata"]["namespace"] for item in models] == ["risk", "gateways"]

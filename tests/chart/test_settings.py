@@ -11,7 +11,7 @@ import pytest
 from sluice import __main__ as operator_program
 from sluice.monitor.settings import ENV_PREFIX, Settings, read_settings
 from sluice.storage import uri
-from tests.chart.helm import NAMESPACE, Manifest, containers, environment, named, render
+from tests.chart.helm import NAMESPACE, Manifest, Values, containers, environment, named, render
 
 
 def test_the_operator_reads_every_variable_it_is_given() -> None:
@@ -48,9 +48,7 @@ def test_the_monitor_reads_every_variable_it_is_given_and_writes_to_its_volume()
     assert settings.port == 8080
 
 
-@pytest.mark.parametrize(
-    ("part", "module"), [("operator", "sluice.__main__"), ("monitor", "sluice.monitor.__main__")]
-)
+@pytest.mark.parametrize(("part", "module"), [("operator", "sluice.__main__"), ("monitor", "sluice.monitor.__main__")])
 def test_commands_name_modules_that_exist(part: str, module: str) -> None:
     command = containers(render())[f"sluice-{part}/{part}"]["command"]
     assert command[:2] == ["python", "-m"]
@@ -82,5 +80,5 @@ def test_the_read_only_root_has_room_for_what_the_programs_write() -> None:
         assert {mount["mountPath"] for mount in mounts} == paths
 
 
-def _operator(values: dict[str, object] | None = None) -> Manifest:
+def _operator(values: Values | None = None) -> Manifest:
     return containers(render(values))["sluice-operator/operator"]
