@@ -7,6 +7,7 @@ docs/troubleshooting.md has a section for each that a person must act on; a test
 MODEL_NOT_FOUND = "ModelNotFound"
 MODEL_ARTIFACT_MISSING = "ModelArtifactMissing"
 MODEL_REGISTRY_UNAVAILABLE = "ModelRegistryUnavailable"
+MODEL_UNUSABLE = "ModelUnusable"
 MODEL_RESOLVING = "ModelResolving"
 MODEL_RESOLVED = "ModelResolved"
 ALIAS_MOVED = "AliasMoved"

@@ -7,13 +7,15 @@ from typing import Any
 
 import aiohttp
 
-from sluice.api.base import format_time
+from sluice.api.base import format_time, parse_time
 from sluice.api.modelrevision import Column
 from sluice.api.verdict import Evidence, MonitorResult, Verdict
 from sluice.core import reasons
 from sluice.core.plan import Evaluation
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
+"""A look at 20,000 rows on each side takes a second or so; the report is rendered after the answer."""
+_LONGEST = 1024
 
 
 class DriftService:
@@ -24,22 +26,31 @@ class DriftService:
         self._session = session
 
     async def judge(self, wanted: Evaluation, signature: list[Column], now: datetime) -> MonitorResult:
-        """One look at candidate against stable since the step began. An unreachable service is an Error."""
+        """One look at candidate against stable since the step began.
+
+        Raises nothing: a service that is away, or answers what is no verdict, is the verdict Error, which holds.
+        """
         try:
             async with self._session.post(
                 f"{self._url}/v1/drift", json=_question(wanted, signature), timeout=_TIMEOUT
             ) as response:
-                answer = await response.json(content_type=None)
-                if response.status != 200:
-                    return _error(wanted, f"the drift service answers {response.status}: {str(answer)[:300]}", now)
+                status, answer = response.status, await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return _error(wanted, f"the drift service does not answer at {self._url}: {error}", now)
-        return _result(wanted, answer, self._url, now)
+            why = str(error) or type(error).__name__
+            return _error(wanted, f"the drift service does not answer at {self._url}: {why}", now)
+        if status != 200:
+            return _error(wanted, f"the drift service answers {status}: {_said(answer)}", now)
+        try:
+            return _result(wanted, answer, self._url, now)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            # Another version of the service, or another service: nobody's verdict.
+            return _error(wanted, f"the drift service at {self._url} gives no verdict: {_said(answer)}", now)
 
 
 def _question(wanted: Evaluation, signature: list[Column]) -> dict[str, Any]:
     drift = wanted.monitor.drift
-    assert drift is not None
+    if drift is None:
+        raise ValueError(f"{wanted.use.name} is no drift monitor")
     return {
         "namespace": wanted.namespace,
         "deployment": wanted.deployment,
@@ -56,21 +67,27 @@ def _question(wanted: Evaluation, signature: list[Column]) -> dict[str, Any]:
 
 
 def _result(wanted: Evaluation, answer: dict[str, Any], url: str, now: datetime) -> MonitorResult:
+    """The answer as a result. Raises what a document of another shape makes it raise."""
     report = answer.get("report")
-    evidence = None
-    if report:
-        evidence = Evidence(url=f"{url}{report['url']}", digest=report.get("digest"))
+    evidence = Evidence(url=f"{url}{report['url']}", digest=report.get("digest")) if report else None
+    begun = answer.get("windowStart")
     return MonitorResult(
         name=wanted.use.name,
         verdict=Verdict(answer["verdict"]),
         reason=answer["reason"],
-        message=answer["message"][:1024],
+        message=answer["message"][:_LONGEST],
         mode=wanted.use.mode,
-        samples=answer.get("samples", {}).get("candidate"),
-        window_start=wanted.since,
+        samples=answer["samples"]["candidate"] if answer.get("samples") else None,
+        window_start=parse_time(begun) if begun else wanted.since,
         observed_at=now,
         evidence=evidence,
     )
+
+
+def _said(answer: object) -> str:
+    if isinstance(answer, dict) and "message" in answer:
+        return str(answer["message"])[:300]
+    return str(answer)[:300]
 
 
 def _error(wanted: Evaluation, message: str, now: datetime) -> MonitorResult:
@@ -78,7 +95,7 @@ def _error(wanted: Evaluation, message: str, now: datetime) -> MonitorResult:
         name=wanted.use.name,
         verdict=Verdict.ERROR,
         reason=reasons.SOURCE_UNAVAILABLE,
-        message=message,
+        message=message[:_LONGEST],
         mode=wanted.use.mode,
         observed_at=now,
     )
