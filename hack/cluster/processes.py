@@ -14,6 +14,8 @@ from pathlib import Path
 
 _PASSED_ON = ("PATH", "HOME", "LANG")
 """Of our environment, what daemons get. Proxies and CA bundles of a developer's shell would mislead them."""
+_LARGE_LOG = 20 * 2**20
+"""A longer log is put aside at the next start."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -99,6 +101,8 @@ class Processes:
             self.stop(name)
         self._pids.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
+        if self.log(name).exists() and self.log(name).stat().st_size > _LARGE_LOG:
+            self.log(name).replace(self._logs / f"{name}.old.log")
         passed_on = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
