@@ -99,14 +99,16 @@ def _phase(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
 
 def _progress(draft: Draft, target: Revision, judgement: Judgement | None) -> str:
     record, step = target.status.current_step(), steps.current(target, draft.stable)
+    route = draft.world.route
+    detail = f" ({route.message})" if route is not None and route.message else ""
     if record is None or step is None:
+        if target.status.lane is not None:
+            return f"its workload is ready, waiting for the gateway to carry out its route{detail}"
         return target.status.message or "its workload is being created"
     plan = steps.release_plan(target, draft.stable)
     copies = f", {step.mirror} % mirrored" if step.mirror else ""
     where = f"step {record.index + 1} of {len(plan)}, {step.weight} % of the traffic{copies}"
     if record.started_at is None:
-        route = draft.world.route
-        detail = f" ({route.message})" if route is not None and route.message else ""
         return f"{where}: waiting for the gateway to carry it out{detail}"
     over = record.started_at + step.hold
     if draft.now < over:

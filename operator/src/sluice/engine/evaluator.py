@@ -6,14 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Protocol
 
 from sluice.api.modelrevision import Column
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import promql, reasons, slo
 from sluice.core.plan import Evaluation
 from sluice.edges import metrics
-from sluice.edges.drift import DriftService
-from sluice.edges.prometheus import Prometheus, PrometheusUnavailableError, QueryRejectedError
+from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
 from sluice.engine.store import Key
 
 log = logging.getLogger(__name__)
@@ -24,13 +24,25 @@ _CONCURRENT_QUERIES = 8
 _CONCURRENT_LOOKS = 4
 
 
+class Querier(Protocol):
+    """Prometheus, or a double."""
+
+    async def query(self, promql: str) -> slo.Vector: ...
+
+
+class Judge(Protocol):
+    """The drift service, or a double."""
+
+    async def judge(self, wanted: Evaluation, signature: list[Column], now: datetime) -> MonitorResult: ...
+
+
 class Evaluator:
     """Keeps the wanted evaluations of every deployment and the latest verdict on each."""
 
     def __init__(
         self,
-        prometheus: Prometheus,
-        drift: DriftService,
+        prometheus: Querier,
+        drift: Judge,
         clock: Callable[[], datetime],
         wake: Callable[[Key], None],
         signature: Callable[[Key, str], list[Column]],
@@ -155,6 +167,9 @@ def _judge(wanted: Evaluation, answers: Mapping[str, Answer], now: datetime) -> 
         return slo.judge(wanted, vectors, now)
     except promql.TemplateError as error:
         return _error(wanted, reasons.QUERY_FAILED, str(error), now)
+    except Exception as error:  # one monitor that nobody foresaw must not keep the others from being judged
+        log.exception("judging failed", extra={"namespace": wanted.namespace, "deployment": wanted.deployment})
+        return _error(wanted, reasons.QUERY_FAILED, f"no verdict: {error!r}", now)
 
 
 def _error(wanted: Evaluation, reason: str, message: str, now: datetime) -> MonitorResult:

@@ -1,0 +1,51 @@
+"""Prometheus and the drift service, played."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sluice.api.modelrevision import Column
+from sluice.api.verdict import MonitorResult, Verdict
+from sluice.core.plan import Evaluation
+from sluice.core.slo import Sample, Vector
+from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
+
+Answer = list[Sample] | QueryRejectedError | PrometheusUnavailableError
+
+
+@dataclass
+class PlayedPrometheus:
+    """Answers each query with what is in ``answers``, and every other with ``default``."""
+
+    default: Answer = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def query(self, promql: str) -> Vector:
+        self.asked.append(promql)
+        answer = self.answers.get(promql, self.default)
+        if isinstance(answer, Exception):
+            raise answer
+        return Vector(answer)
+
+
+@dataclass
+class PlayedDrift:
+    """Gives one verdict to everyone, or raises."""
+
+    verdict: Verdict | Exception = Verdict.PASS
+    asked: list[Evaluation] = field(default_factory=list)
+
+    async def judge(self, wanted: Evaluation, signature: list[Column], now: datetime) -> MonitorResult:
+        self.asked.append(wanted)
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        return MonitorResult(
+            name=wanted.use.name,
+            verdict=self.verdict,
+            reason="Played",
+            mode=wanted.use.mode,
+            observed_at=now,
+            window_start=wanted.since,
+        )

@@ -1,0 +1,201 @@
+"""Rounds of verdicts: how often is asked, who is woken, and what an unexpected answer comes to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from sluice.api.modeldeployment import MonitorUse
+from sluice.api.modelmonitor import SLO, Drift, Limits, ModelMonitorSpec
+from sluice.api.verdict import MonitorResult, Verdict
+from sluice.core import slo
+from sluice.core.plan import Evaluation
+from sluice.core.slo import Sample, Vector
+from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
+from sluice.engine.evaluator import Evaluator
+from sluice.engine.store import Key
+from tests.unit.engine.answers import PlayedDrift, PlayedPrometheus
+from tests.unit.engine.fakes import START, Time
+
+ERRORS = ModelMonitorSpec(
+    slo=SLO(
+        bad="sum by (namespace, revision) (bad)",
+        total="sum by (namespace, revision) (all)",
+        window=timedelta(seconds=60),
+        min_samples=10,
+        limits=Limits(max="0.01"),
+    )
+)
+DRIFT = ModelMonitorSpec(drift=Drift())
+KEY = Key("risk", "scorer")
+
+
+def evaluation(monitor: ModelMonitorSpec = ERRORS, key: Key = KEY, use: str = "gauge") -> Evaluation:
+    return Evaluation(
+        namespace=key.namespace,
+        deployment=key.name,
+        revision=f"{key.name}-r2",
+        use=MonitorUse(name=use),
+        monitor=monitor,
+        since=START,
+        lane=1,
+        lane_clean_since=START - timedelta(hours=1),
+        stable=None,
+        stable_lane=None,
+        mirrored=False,
+    )
+
+
+def requests(count: float, key: Key = KEY) -> Sample:
+    return Sample({"namespace": key.namespace, "revision": f"{key.name}-r2"}, count)
+
+
+class Rounds:
+    """An evaluator and what surrounds it."""
+
+    def __init__(self) -> None:
+        self.time = Time(START + timedelta(seconds=10))
+        self.prometheus = PlayedPrometheus(answers={"sum by (namespace, revision) (all)": [requests(100)]})
+        self.drift = PlayedDrift()
+        self.woken: list[Key] = []
+        self.evaluator = Evaluator(self.prometheus, self.drift, self.time, self.woken.append, lambda _key, _name: [])
+
+    async def tick(self) -> list[Key]:
+        """One round; who was woken by it."""
+        self.woken.clear()
+        await self.evaluator.tick()
+        await asyncio.gather(*self.evaluator._looking.values())
+        self.time.pass_(5)
+        return list(self.woken)
+
+    def verdict(self, key: Key = KEY, use: str = "gauge") -> Verdict:
+        return self.evaluator.results(key)[f"{key.name}-r2", use].verdict
+
+
+@pytest.fixture
+def rounds() -> Rounds:
+    return Rounds()
+
+
+async def test_two_hundred_canaries_with_three_monitors_cost_as_many_queries_as_one(rounds: Rounds) -> None:
+    latency = ERRORS.model_copy(update={"slo": SLO(query="latency", total="requests", limits=Limits(max="80"))})
+    saturation = ERRORS.model_copy(update={"slo": SLO(query="saturation", total="requests", limits=Limits(max="1"))})
+    for number in range(200):
+        key = Key("risk", f"model-{number}")
+        uses = {"errors": ERRORS, "latency": latency, "saturation": saturation}
+        rounds.evaluator.want(key, tuple(evaluation(monitor, key, use) for use, monitor in uses.items()))
+    await rounds.tick()
+    assert len(rounds.prometheus.asked) == 5
+    assert len(rounds.woken) == 600
+
+
+async def test_a_deployment_is_woken_when_a_verdict_changes_and_not_otherwise(rounds: Rounds) -> None:
+    rounds.evaluator.want(KEY, (evaluation(),))
+    assert await rounds.tick() == [KEY]
+    assert await rounds.tick() == []
+    rounds.prometheus.answers["sum by (namespace, revision) (bad)"] = [requests(50)]
+    assert await rounds.tick() == [KEY]
+    assert rounds.verdict() is Verdict.FAIL
+
+
+async def test_it_is_woken_once_more_when_a_pass_no_longer_looks_back_before_the_step(rounds: Rounds) -> None:
+    rounds.evaluator.want(KEY, (evaluation(),))
+    woken_at = [second for second in range(10, 100, 5) if await rounds.tick()]
+    assert woken_at == [10, 60]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(QueryRejectedError("parse error"), "QueryFailed", id="syntax"),
+        pytest.param(PrometheusUnavailableError("refused"), "SourceUnavailable", id="away"),
+    ],
+)
+async def test_a_query_without_an_answer_is_an_error(
+    rounds: Rounds, answer: QueryRejectedError | PrometheusUnavailableError, reason: str
+) -> None:
+    rounds.prometheus.default = answer
+    rounds.prometheus.answers.clear()
+    rounds.evaluator.want(KEY, (evaluation(),))
+    await rounds.tick()
+    assert rounds.verdict() is Verdict.ERROR
+    assert rounds.evaluator.results(KEY)["scorer-r2", "gauge"].reason == reason
+
+
+async def test_an_answer_to_what_is_not_asked_any_more_is_dropped(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds.evaluator.want(KEY, (evaluation(),))
+    later = replace(evaluation(), since=START + timedelta(minutes=5))
+
+    async def meanwhile(promql: str) -> Vector:
+        rounds.evaluator.want(KEY, (later,))
+        return Vector([requests(100)])
+
+    monkeypatch.setattr(rounds.prometheus, "query", meanwhile)
+    assert await rounds.tick() == []
+    assert rounds.evaluator.results(KEY) == {}
+
+
+async def test_results_are_forgotten_with_what_asked_for_them(rounds: Rounds) -> None:
+    rounds.evaluator.want(KEY, (evaluation(),))
+    await rounds.tick()
+    rounds.evaluator.want(KEY, ())
+    assert rounds.evaluator.results(KEY) == {}
+    assert not rounds.evaluator.busy
+    assert await rounds.tick() == []
+
+
+async def test_a_monitor_that_nobody_foresaw_does_not_keep_the_others_from_being_judged(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = slo.judge
+
+    def judged(wanted: Evaluation, vectors: Mapping[str, Vector], now: datetime) -> MonitorResult:
+        if wanted.use.name == "odd":
+            raise ZeroDivisionError
+        return judge(wanted, vectors, now)
+
+    monkeypatch.setattr(slo, "judge", judged)
+    rounds.evaluator.want(KEY, (evaluation(use="odd"), evaluation()))
+    await rounds.tick()
+    assert (rounds.verdict(use="odd"), rounds.verdict()) == (Verdict.ERROR, Verdict.PASS)
+
+
+async def test_drift_is_judged_by_the_drift_service(rounds: Rounds) -> None:
+    rounds.drift.verdict = Verdict.FAIL
+    rounds.evaluator.want(KEY, (evaluation(DRIFT),))
+    assert await rounds.tick() == [KEY]
+    assert rounds.verdict() is Verdict.FAIL
+
+
+async def test_a_slow_drift_service_is_not_asked_twice_at_a_time(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = asyncio.Event()
+    asked = 0
+
+    async def slow(*_: object) -> object:
+        nonlocal asked
+        asked += 1
+        await release.wait()
+        raise ValueError("too late")
+
+    monkeypatch.setattr(rounds.drift, "judge", slow)
+    rounds.evaluator.want(KEY, (evaluation(DRIFT),))
+    for _ in range(3):
+        await rounds.evaluator.tick()
+        await asyncio.sleep(0)
+    assert asked == 1
+    release.set()
+
+
+async def test_an_unforeseen_answer_of_the_drift_service_is_an_error_and_not_a_silence(rounds: Rounds) -> None:
+    rounds.drift.verdict = KeyError("verdict")
+    rounds.evaluator.want(KEY, (evaluation(DRIFT),))
+    assert await rounds.tick() == [KEY]
+    assert rounds.verdict() is Verdict.ERROR
