@@ -27,6 +27,8 @@ async def watch(operator: Operator, namespaces: tuple[str, ...], stop: asyncio.E
     await kopf.operator(
         registry=registry,
         standalone=True,  # the Lease is ours; kopf's peering could pause us
+        # Or kopf asks for the user's name, and the user of a container has none. (Its type is private.)
+        identity="sluice",  # type: ignore[arg-type]
         namespaces=list(namespaces),
         clusterwide=not namespaces,
         stop_flag=stop,
