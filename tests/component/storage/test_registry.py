@@ -29,6 +29,13 @@ MLMODEL = {
     },
 }
 
+SKINNY = """
+import sys
+sys.modules.update(numpy=None, pandas=None)  # which the operator's image has not
+from sluice.storage.__main__ import main
+sys.exit(main())
+"""
+
 _REMOUNT = 'mount --bind "$0" "$0" && mount -o remount,bind,ro / && if touch /tmp/x; then exit 99; fi && exec "$@"'
 READ_ONLY = ("unshare", "--mount", "sh", "-c", _REMOUNT)
 """Runs a command where only one directory can be written to: the next argument."""
@@ -43,7 +50,7 @@ class Mlflow:
 
     def run(self, *arguments: str, under: tuple[str, ...] = ()) -> tuple[int, str, str]:
         done = subprocess.run(
-            [*under, sys.executable, "-m", "sluice.storage", *arguments],
+            [*under, sys.executable, "-c", SKINNY, *arguments],
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "MLFLOW_TRACKING_URI": self.uri},
             cwd="/",
             capture_output=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException, RestException
-from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 from requests.exceptions import RequestException
 
@@ -211,20 +212,24 @@ def _described(found: ModelVersion) -> Version:
 
 
 def _with_contents(version: Version, mlmodel: Path) -> Version:
+    """The version with what its MLmodel file says.
+
+    Read here and not by MLflow, whose reader imports NumPy and pandas; mlflow-skinny comes without them.
+    """
     if not mlmodel.is_file():
         return version
-    model = Model.load(str(mlmodel))
-    signature = model.signature
+    document = yaml.safe_load(mlmodel.read_text()) or {}
+    signature = document.get("signature") or {}
     return replace(
         version,
-        flavors=tuple(sorted(model.flavors)),
-        signature=_columns(signature.inputs if signature else None, "input"),
-        outputs=_columns(signature.outputs if signature else None, "output"),
+        flavors=tuple(sorted(document.get("flavors") or {})),
+        signature=_columns(signature.get("inputs"), "input"),
+        outputs=_columns(signature.get("outputs"), "output"),
     )
 
 
-def _columns(schema: Any, unnamed: str) -> tuple[Mapping[str, str], ...]:
-    found: list[dict[str, Any]] = schema.to_dict() if schema else []
+def _columns(schema: str | None, unnamed: str) -> tuple[Mapping[str, str], ...]:
+    found: list[dict[str, Any]] = json.loads(schema) if schema else []
     return tuple(
         {"name": str(column.get("name") or f"{unnamed}{index}"), "type": str(column.get("type"))}
         for index, column in enumerate(found)
