@@ -9,7 +9,7 @@ import pytest
 from sluice.core.objects import Object
 from sluice.edges.kinds import LEASES, Kind
 from sluice.edges.kube import Unavailable
-from sluice.edges.lease import DEADLINE, DURATION, Lease, LeaseLostError
+from sluice.edges.lease import DEADLINE, DURATION, PERIOD, Lease, LeaseLostError
 from tests.unit.engine.fakes import FakeKube
 
 _sleep = asyncio.sleep
@@ -168,20 +168,16 @@ async def test_a_leader_that_cannot_renew_gives_up_before_others_may_take_over(c
     assert clock.now <= DEADLINE < DURATION
 
 
-async def test_a_leader_whose_lease_was_taken_gives_up(kube: FakeKube, clock: Clock) -> None:
+async def test_a_leader_whose_lease_was_taken_gives_up_at_the_next_try(kube: FakeKube, clock: Clock) -> None:
     async def work() -> None:
-        kube.put(
-            LEASES,
-            {
-                "metadata": {"name": "sluice", "namespace": "sluice-system"},
-                "spec": {"holderIdentity": "two", "leaseDurationSeconds": 3600},
-            },
-        )
+        theft = {"holderIdentity": "two", "leaseDurationSeconds": 3600}
+        kube.put(LEASES, {"metadata": {"name": "sluice", "namespace": "sluice-system"}, "spec": theft})
         await asyncio.Event().wait()
 
-    with pytest.raises(LeaseLostError):
+    with pytest.raises(LeaseLostError, match="was taken by two"):
         await candidate(kube, clock, "one").lead(work)
     assert holder(kube) == "two"
+    assert clock.now <= PERIOD
 
 
 async def test_an_api_server_that_hangs_does_not_hold_up_the_end(

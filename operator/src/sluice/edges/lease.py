@@ -60,13 +60,14 @@ class Lease:
         self._kube = kube
         self._namespace, self._name, self._identity = namespace, name, identity
         self._clock = clock
+        self._holder: str | None = None
         self._seen: tuple[str, float] = ("", clock())
 
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait for the Lease, then do the work while renewing it. Gives it back when the work ends or fails.
 
         Raises:
-            LeaseLostError: it could not be renewed in time. The work is cancelled, but not waited for.
+            LeaseLostError: it could not be renewed in time, or another has it. The work is cancelled, not waited for.
         """
         while not await self.acquire():  # noqa: ASYNC110 - another process has it, which tells nobody
             await asyncio.sleep(PERIOD)
@@ -107,6 +108,8 @@ class Lease:
             began = self._clock()  # what counts is when the renewal was asked for, not when it was answered
             if await self.acquire(max(0.1, min(PERIOD, renewed + DEADLINE - began))):
                 renewed = began
+            elif self._holder != self._identity:
+                raise LeaseLostError(f"the Lease {self._namespace}/{self._name} was taken by {self._holder}")
         raise LeaseLostError(f"the Lease {self._namespace}/{self._name} was not renewed for {DEADLINE:.0f} s")
 
     async def _try(self) -> bool:
@@ -117,12 +120,15 @@ class Lease:
             spec = self._spec() | {"acquireTime": _now()}
             item = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
             await self._kube.create(LEASES, item)
+            self._holder = self._identity
             return True
         holder = live["spec"].get("holderIdentity")
         if holder not in (None, "", self._identity) and not self._expired(live):
+            self._holder = holder
             return False
         taken = {} if holder == self._identity else {"acquireTime": _now()}
         await self._kube.merge_patch(LEASES, live, {"spec": self._spec() | taken})
+        self._holder = self._identity
         return True
 
     def _expired(self, live: Object) -> bool:
