@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hack.cluster import cache
+from hack.cluster.locks import locked
 from hack.cluster.progress import say, task
 
 MODULES = cache.REPOSITORY / "hack" / "go"
@@ -114,22 +115,32 @@ def path(program: str) -> Path:
     raise KeyError(program)
 
 
+def missing(*modules: str) -> list[Part]:
+    """Parts that are not built, of the named ones (default: of all)."""
+    wanted = [part for part in PARTS if not modules or part.module in modules]
+    return [part for part in wanted if not _complete(part)]
+
+
 def build(*modules: str) -> None:
     """Build what is missing of the named parts (default: all), saying what takes long.
 
     Raises:
         subprocess.CalledProcessError: Go refused; what it said has been shown.
     """
-    wanted = [part for part in PARTS if not modules or part.module in modules]
-    missing = [part for part in wanted if not _complete(part)]
-    if not missing:
+    if not missing(*modules):
         return
+    with locked("programs"):
+        _build_all(missing(*modules))  # asked again: whom we waited for may have built them
+
+
+def _build_all(absent: list[Part]) -> None:
     if shutil.which("go") is None:
         sys.exit("Go is not installed, and the cluster is built from Go modules; install Go 1.26 or newer")
-    total = sum(part.minutes for part in missing)
-    say(f"Building {len(missing)} of {len(PARTS)} parts from Go modules, once; about {total:.0f} min on two cores")
-    for number, part in enumerate(missing, start=1):
-        with task(f"[{number}/{len(missing)}] {part.module}", f"{part.minutes:.0f} min, cold"):
+    total = sum(part.minutes for part in absent)
+    if absent:
+        say(f"Building {len(absent)} of {len(PARTS)} parts from Go modules, once; about {total:.0f} min on two cores")
+    for number, part in enumerate(absent, start=1):
+        with task(f"[{number}/{len(absent)}] {part.module}", f"{part.minutes:.0f} min, cold"):
             _build(part)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from hack.cluster import addons, binaries, cache, components, environment, images, imagestore, layout, node, packages
 from hack.cluster.components import Component, catalogue
+from hack.cluster.locks import locked
 from hack.cluster.processes import Processes, wait
 from hack.cluster.progress import say, task
 
@@ -29,7 +28,7 @@ def up() -> None:
     started = time.monotonic()
     layout.require_root()
     prepare()
-    with locked():
+    with locked("cluster"):
         _refuse_taken_ports()
         _start()
     address = addons.gateway_address()
@@ -40,21 +39,21 @@ def up() -> None:
 def prepare() -> None:
     """Everything that takes long once and is kept: packages, programs, Python environments."""
     packages.ensure()
+    early = threading.Thread(target=_build_early, daemon=True)
+    if binaries.missing():
+        early.start()
     binaries.build()
     environment.ensure("demo")
+    if early.ident is not None:
+        early.join()
 
 
-@contextmanager
-def locked(what: str = "cluster") -> Iterator[None]:
-    """One at a time, also among processes; a second one waits."""
-    cache.ROOT.mkdir(parents=True, exist_ok=True)
-    with (cache.ROOT / f"{what}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"Another process is at work on the {what}; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _build_early() -> None:
+    """Images that hold no Go program, built while those are: downloads and compilers wait for different things."""
+    with locked("images"), contextlib.suppress(RuntimeError):  # tried again, and said, when they are delivered
+        for image in images.IMAGES:
+            if image.name != "kserve-agent":
+                images.build(image)
 
 
 def deliver(names: tuple[str, ...] = ()) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.cluster import cache, components, images, imagestore, iptables, layout, node
-from hack.cluster.bringup import locked
+from hack.cluster.locks import locked
 from hack.cluster.processes import Processes, wait
 from hack.cluster.progress import say, task
 
@@ -30,7 +30,7 @@ class Check:
 def down() -> bool:
     """Stop and remove everything but caches and logs. Returns whether nothing is left."""
     layout.require_root()
-    with locked(), task("Cluster down", "10 s"):
+    with locked("cluster"), task("Cluster down", "10 s"):
         processes = layout.control_plane().processes if layout.DIRECTORY.exists() else Processes(layout.DIRECTORY)
         for name in _ORDER:
             processes.stop(name)
