@@ -29,11 +29,16 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 def api(control_plane: ControlPlane) -> Api:
     """The API server with the CRDs of this repository."""
     client = Api(control_plane.kubeconfig)
+    install(client)
+    return client
+
+
+def install(client: Api) -> None:
+    """Create the CRDs of this repository, and wait until they are served."""
     for file in sorted(CRDS.glob("*.yaml")):
         definition = yaml.safe_load(file.read_text(encoding="utf-8"))
         client.create(definition)
         _wait_until_served(client, definition)
-    return client
 
 
 @pytest.fixture

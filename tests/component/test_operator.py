@@ -37,11 +37,17 @@ def _definitions() -> Iterator[Object]:
 @pytest.fixture(scope="session")
 def platform(api: Api) -> Api:
     """KServe's and the Gateway API's CRDs, and a Gateway that is programmed."""
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
+    install_platform(api)
+    return api
+
+
+def install_platform(api: Api) -> None:
+    """Those CRDs and that Gateway, in the namespace `gateways`."""
     for item in _definitions():
         path = f"{_CRD}/{item['metadata']['name']}"
         query = {"fieldManager": "test", "force": "true"}
         api.request("PATCH", path, item, query=query, content="application/apply-patch+yaml")
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
     gateways = "/apis/gateway.networking.k8s.io/v1/namespaces/gateways/gateways"
     listeners = [{"name": "http", "port": 80, "protocol": "HTTP"}]
     gateway = {
@@ -61,7 +67,6 @@ def platform(api: Api) -> Api:
     condition["lastTransitionTime"] = "2026-11-24T00:00:00Z"
     status = {"status": {"conditions": [condition]}}
     api.request("PATCH", f"{gateways}/models/status", status, content="application/merge-patch+json")
-    return api
 
 
 @pytest.fixture
