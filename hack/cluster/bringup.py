@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from hack.cluster import addons, binaries, cache, components, environment, images, imagestore, layout, node, packages
+from hack.cluster import addons, binaries, components, environment, images, imagestore, layout, node, packages
 from hack.cluster.components import Component, catalogue
 from hack.cluster.locks import locked
 from hack.cluster.processes import Processes, wait
