@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.api.modeldeployment import MonitorUse
+from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.core import promql
 from tests.unit.core.examples import level
 
@@ -134,3 +135,8 @@ def test_a_limit_is_a_number_or_a_parameter_that_is_one(text: str | None, expect
 def test_a_limit_that_nothing_could_exceed_or_that_is_no_number_is_an_error(value: str) -> None:
     with pytest.raises(promql.TemplateError, match="which is not a number"):
         promql.number("${maxMs}", {"maxMs": value})
+
+
+def test_a_monitor_without_queries_has_no_window() -> None:
+    drift = ModelMonitorSpec.model_validate({"drift": {}, "parameters": {"a": "1"}})
+    assert promql.parameters(drift, use()) == {"a": "1"}

@@ -28,12 +28,11 @@ class DriftService:
     async def judge(self, wanted: Evaluation, signature: list[Column], now: datetime) -> MonitorResult:
         """One look at candidate against stable since the step began.
 
-        Raises nothing: a service that is away, or answers what is no verdict, is the verdict Error, which holds.
+        A service that is away, or answers what is no verdict, is the verdict Error, which holds.
         """
+        question = _question(wanted, signature)
         try:
-            async with self._session.post(
-                f"{self._url}/v1/drift", json=_question(wanted, signature), timeout=_TIMEOUT
-            ) as response:
+            async with self._session.post(f"{self._url}/v1/drift", json=question, timeout=_TIMEOUT) as response:
                 status, answer = response.status, await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             why = str(error) or type(error).__name__
