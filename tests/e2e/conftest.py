@@ -1,0 +1,126 @@
+"""The whole cluster, with Sluice installed by its chart and the demo's models registered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hack.demo import ground
+from hack.demo.ground import Ground
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "e2e" in Path(str(item.fspath)).parts:
+            item.add_marker(pytest.mark.e2e)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a test does to the cluster: as a user, with kubectl."""
+
+    ground: Ground
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """What a kubectl command prints."""
+        command = [self.ground.kubectl, "--kubeconfig", self.ground.kubeconfig, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """An object, or an empty dict if there is none."""
+        printed = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
+        found: dict[str, Any] = json.loads(printed) if printed.strip() else {}
+        return found
+
+    def apply(self, document: dict[str, Any], *, check: bool = True) -> str:
+        """kubectl apply."""
+        return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document), check=check)
+
+    def deployment(self, name: str, namespace: str, version: str, **spec: Any) -> dict[str, Any]:
+        """A ModelDeployment of the demo's model, ready to apply."""
+        gateway_namespace, _, gateway = self.ground.gateway.partition("/")
+        limits = {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+        stated = {
+            "model": {"name": "california", "version": version},
+            "serving": {"modelFormat": "sklearn", "resources": limits},
+            "traffic": {
+                "gateway": {"name": gateway, "namespace": gateway_namespace},
+                "hostnames": [f"{name}.{namespace}.example.com"],
+            },
+            "rollout": {"steps": [{"weight": 50, "hold": "5s"}, {"weight": 100}], "progressDeadline": "10m"},
+        }
+        return {
+            "apiVersion": "sluice.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": stated | spec,
+        }
+
+    def until(self, what: str, ask: Callable[[], bool], seconds: float = 120) -> None:
+        """Wait until a question is answered with yes."""
+        deadline = time.monotonic() + seconds
+        while not ask():
+            if time.monotonic() > deadline:
+                shown = self.kubectl("get", "md,mrev,isvc,httproute,pods", "-A", check=False)
+                raise AssertionError(f"not within {seconds:.0f} s: {what}\n{shown}")
+            time.sleep(0.5)
+
+    def condition(self, name: str, namespace: str, kind: str) -> dict[str, Any]:
+        """A ModelDeployment's condition; empty if it has none of that type."""
+        status = self.get("md", name, "-n", namespace).get("status", {})
+        return next((c for c in status.get("conditions", []) if c["type"] == kind), {})
+
+    def phase(self, name: str, namespace: str, wanted: str, seconds: float = 120) -> None:
+        """Wait for a deployment's phase, as derived from its newest spec."""
+
+        def there() -> bool:
+            item = self.get("md", name, "-n", namespace)
+            status = item.get("status", {})
+            current = status.get("observedGeneration") == item["metadata"]["generation"]
+            return bool(current and status.get("phase") == wanted)
+
+        self.until(f"{namespace}/{name} is {wanted}", there, seconds)
+
+    def answers(self, name: str, namespace: str) -> tuple[int, str]:
+        """One prediction through the gateway: the status and the revision that gave it."""
+        url = f"http://{self.ground.gateway_address}/v1/models/{name}:predict"
+        body = json.dumps({"instances": [[3.4, 24, 5.2, 1.1, 507, 3, 33.8, -116.2]]})
+        shown = "%{http_code} %header{x-sluice-revision}"
+        command = ["curl", "-s", "-o", "/dev/null", "-w", shown, "-H", f"Host: {name}.{namespace}.example.com"]
+        command += ["-H", "Content-Type: application/json", "-d", body, url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        status, _, revision = done.stdout.partition(" ")
+        return int(status), revision
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The cluster with Sluice installed and the models registered."""
+    place = ground.own()
+    training = [sys.executable, "-m", "hack.demo.train", f"--tracking-uri={place.mlflow}"]
+    subprocess.run(training, cwd=REPOSITORY, check=True, timeout=600)
+    asyncio.run(place.install())
+    return Cluster(place)
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, removed afterwards."""
+    name = "e2e-" + request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
