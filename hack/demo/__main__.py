@@ -22,7 +22,7 @@ from hack.demo import acts, data, ground, load, referee, summary
 from hack.demo.acts import ACTS, NAME, NAMESPACE, Act
 from hack.demo.ground import CommandError, Ground
 from hack.demo.load import Load, Tally, Target
-from hack.demo.observation import Observation, read
+from hack.demo.observation import Observation, failing, read
 from hack.demo.record import Record
 from hack.demo.summary import Row
 from hack.demo.view import Scene, View, table, view
@@ -45,14 +45,19 @@ class Demo:
         self.reports: list[Path] = []
 
     async def play(self, chosen: Sequence[Act]) -> None:
-        """Play the acts in order. An act that does not end as it should does not stop the others."""
+        """Play the acts in order, up to a good model that is not promoted."""
         async with _background(self._follow()), contextlib.AsyncExitStack() as stack:
             for act in chosen:
                 self._view.say(f"act {act.number}: {act.title}   (kubectl apply -f {_shown(act.manifest)})")
                 record = await self._play(act, stack)
+                if record.candidate is not None and not act.promotes:
+                    record.failing = failing(await self._ground.get(*_revision(record.candidate)))
                 self.rows.append(summary.row(record, self.tally))
                 self._view.say(" | ".join(self.rows[-1].cells()))
                 await self._keep_reports(record)
+                if act.promotes and not record.good:
+                    self._view.say("the acts after this one need what it should have promoted; the demo ends here")
+                    return
 
     async def _follow(self) -> None:
         async for document in self._ground.watch():
@@ -138,25 +143,31 @@ def _write(target: Path, text: str) -> None:
     target.write_text(text)
 
 
+def _revision(name: str) -> tuple[str, ...]:
+    return ("modelrevision", name, f"--namespace={NAMESPACE}")
+
+
 def _shown(path: Path) -> str:
     return str(path.relative_to(ground.REPOSITORY))
 
 
 async def prepare(place: Ground, shown: View) -> None:
-    """Install Sluice, train and register the models, and clear the stage."""
-    training = asyncio.create_task(place.run(sys.executable, "-m", "hack.demo.train", f"--tracking-uri={place.mlflow}"))
+    """Train and register the models, install Sluice, and clear the stage."""
+    shown.say("training the five versions and registering them in MLflow")
+    for line in (
+        await place.run(sys.executable, "-m", "hack.demo.train", f"--tracking-uri={place.mlflow}")
+    ).splitlines():
+        shown.say(line)
     shown.say("installing the chart (helm upgrade --install sluice . -n sluice-system)")
     await place.install()
     await place.clear()
     for monitor in acts.gauges():
         await place.apply(monitor)
-    for line in (await training).splitlines():
-        shown.say(line)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m hack.demo", description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("--rate", type=float, default=100, help="rows a second (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=80, help="rows a second (default: %(default)s)")
     every = ",".join(str(act.number) for act in ACTS)
     parser.add_argument("--acts", default=every, help="which acts to play; each needs those before it (default: all)")
     other = parser.add_argument_group("a cluster of your own", "used if KUBECONFIG and --gateway are given")
@@ -201,7 +212,7 @@ def _conclude(console: Console, demo: Demo, place: Ground, started: float) -> No
 
 def main() -> int:
     """Play the demo; 0 if every act ended as it should, 1 if not, 2 if it could not be played."""
-    options, console, started = _parser().parse_args(), Console(), time.monotonic()
+    options, console, started = _parser().parse_args(), _console(), time.monotonic()
     chosen = [act for act in ACTS if str(act.number) in options.acts.split(",")]
     try:
         place = _ground(options)
@@ -213,6 +224,11 @@ def main() -> int:
         return 2
     _conclude(console, demo, place, started)
     return summary.exit_code(demo.rows, len(chosen))
+
+
+def _console() -> Console:
+    # Into a file or a pipe a table is as wide as it needs to be.
+    return Console() if sys.stdout.isatty() else Console(width=190)
 
 
 async def _whole(demo: Demo, place: Ground, shown: View, chosen: Sequence[Act]) -> None:

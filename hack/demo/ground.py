@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from hack.demo.acts import NAME, NAMESPACE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,23 +81,33 @@ class Ground:
         return int(json.loads(out)["metadata"].get("generation", 0))
 
     async def install(self) -> None:
-        """Install or upgrade the chart as a user would, and wait until it runs."""
+        """Install or upgrade the chart as a user would, and wait until it runs.
+
+        A registered version never changes, so the operator resolves it once. Here they may have been registered
+        anew under their old numbers: the time of that is an annotation of its pods, which restarts them.
+        """
         # Helm installs CRDs and never upgrades them.
         crds = (self.kubectl, "apply", "--server-side", "--force-conflicts", "--filename=crds/")
         await self.run(*crds)
         await self.run(
             *(self.helm, "upgrade", "--install", RELEASE, str(REPOSITORY)),
             *(f"--namespace={RELEASE_NAMESPACE}", "--create-namespace", "--wait", "--timeout=4m"),
-            *self._values(),
+            *self._values(await self._registered()),
         )
 
-    def _values(self) -> list[str]:
+    async def _registered(self) -> str:
+        url = f"{self.mlflow}/api/2.0/mlflow/registered-models/get"
+        async with aiohttp.request("GET", url, params={"name": NAME}) as answer:
+            return str((await answer.json())["registered_model"]["creation_timestamp"])
+
+    def _values(self, registered: str) -> list[str]:
         values = {
             "global.image.registry": self.registry,
             "global.image.tag": self.tag,
             "global.prometheus.url": self.prometheus_inside,
             "global.mlflow.trackingUri": self.mlflow_inside,
             "operator.podAnnotations.build": self.builds[0],
+            "operator.podAnnotations.models": registered,
             "monitor.podAnnotations.build": self.builds[1],
         }
         return [f"--set-string={key}={value}" for key, value in values.items() if value]

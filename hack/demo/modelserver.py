@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
-THREADS = 16
+THREADS = 32
 """Predictions at a time; a slow model waits in its thread and leaves the probes alone."""
 
 

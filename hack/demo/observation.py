@@ -65,9 +65,12 @@ class Observation:
         """The step in words, as :meth:`hack.demo.acts.Act.steps` has them; empty outside one."""
         return {"Shadow": "shadow", "Weight": f"{self.weight} %"}.get(self.kind, self.kind.lower())
 
-    def failing(self) -> dict[str, Reading]:
-        """The gates that fail."""
-        return {name: reading for name, reading in self.readings.items() if reading.gates and reading.verdict == FAIL}
+
+def failing(revision: Mapping[str, Any]) -> dict[str, Reading]:
+    """The gates that failed at the last step of a ModelRevision, which is the record of its release."""
+    steps = revision.get("status", {}).get("steps") or [{}]
+    readings = {result["name"]: _reading(result) for result in steps[-1].get("results") or []}
+    return {name: reading for name, reading in readings.items() if reading.gates and reading.verdict == FAIL}
 
 
 def read(document: Mapping[str, Any]) -> Observation:

@@ -16,7 +16,7 @@ SILENCE = 3.0
 
 @dataclass
 class Record:
-    """One act. Times are seconds on the monotonic clock; all of it is fed by the two methods below."""
+    """One act. Times are seconds on the monotonic clock; fed by the methods below."""
 
     act: Act
     started: float
@@ -29,9 +29,8 @@ class Record:
     breach: float | None = None
     """When the client's own counts first exceeded a limit, and of which gauges."""
     breached: Sequence[str] = ()
-    verdict: float | None = None
-    """When the status first said that a gate fails."""
     failing: dict[str, Reading] = field(default_factory=dict)
+    """The gates that failed, as the revision's record has them."""
     ending: Ending | None = None
     ended: float | None = None
     outage_began: float | None = None
@@ -53,8 +52,6 @@ class Record:
         if self.during_outage:
             self.errors_said |= any(reading.verdict == ERROR for reading in seen.readings.values() if reading.gates)
             self.moved |= (seen.candidate, seen.step) != self._step_at_outage
-        if (failing := seen.failing()) and self.candidate is not None and self.verdict is None:
-            self.verdict, self.failing = now, failing
         if seen.ending is not None:
             self.ending, self.ended = seen.ending, now
 

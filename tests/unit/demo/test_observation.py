@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hack.demo.observation import Ending, read
+from hack.demo.observation import Ending, failing, read
 from tests.unit.demo.examples import condition, deployment, ended, result, stepping
 
 
@@ -33,9 +33,14 @@ def test_weights_are_by_revision() -> None:
     assert read(deployment(traffic=traffic)).weights == {"california-r1": 90, "california-r2": 10}
 
 
-def test_only_gates_that_fail_are_failing() -> None:
+def test_only_gates_that_fail_at_the_last_step_are_failing() -> None:
     monitors = [result("a", "Fail"), result("b", "Fail", mode="Observe"), result("c", "Error"), result("d", "Pass")]
-    assert set(read(deployment(monitors=monitors)).failing()) == {"a"}
+    revision = {"status": {"steps": [{"results": [result("d", "Fail")]}, {"results": monitors}]}}
+    assert set(failing(revision)) == {"a"}
+
+
+def test_a_revision_without_a_step_fails_no_gate() -> None:
+    assert failing({"status": {}}) == {}
 
 
 def test_the_evidence_of_a_reading_is_where_it_can_be_read() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hack.demo.acts import ACTS, DRIFT_DETECTED, PROMOTED, SLO_BREACHED, Act, Outage
 from hack.demo.load import Tally
-from hack.demo.observation import read
+from hack.demo.observation import failing, read
 from hack.demo.record import SILENCE, Record
 from hack.demo.referee import Limits
 from hack.demo.summary import exit_code, row
@@ -102,13 +102,6 @@ def test_a_candidate_is_silent_some_seconds_after_its_last_answer() -> None:
     assert found.silent(tally, 10.1 + SILENCE)
 
 
-def test_the_first_failing_gate_is_kept_with_its_time() -> None:
-    failing = stepping("Weight", 25, monitors=[result("latency-p99", "Fail"), result("error-rate", "Pass")])
-    found = follow(record(ACTS[2]), stepping("Weight", 25), failing, ended("False", SLO_BREACHED))
-    assert (found.verdict, list(found.failing)) == (2.0, ["latency-p99"])
-    assert found.good
-
-
 OUTAGE = Act(5, "v5", PROMOTED, outage=Outage(at_weight=25, seconds=40))
 AT_25 = stepping("Weight", 25, index=1)
 UNANSWERED = stepping("Weight", 25, index=1, monitors=[result("error-rate", "Error")])
@@ -151,6 +144,13 @@ def test_a_row_counts_the_candidates_failures_apart_from_all_others() -> None:
 def test_a_bad_model_that_was_caught_in_the_shadow_never_met_a_user() -> None:
     found = follow(record(ACTS[3]), stepping("Shadow", 0), ended("False", DRIFT_DETECTED))
     assert row(found, Tally()).to_zero == "no user met it"
+
+
+def test_an_outcome_names_the_gates_that_failed() -> None:
+    found = follow(record(ACTS[2]), stepping("Weight", 25), ended("False", SLO_BREACHED))
+    found.failing = failing({"status": {"steps": [{"results": [result("latency-p99", "Fail")]}]}})
+    assert row(found, Tally()).outcome == "rolled back (SLOBreached: latency-p99)"
+    assert row(found, Tally()).good
 
 
 def test_the_exit_code_is_zero_only_if_every_act_was_played_and_good() -> None:
