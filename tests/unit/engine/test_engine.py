@@ -31,6 +31,11 @@ def status(kube: FakeKube, name: str = "scorer") -> Any:
     return live(kube, MODEL_DEPLOYMENTS, name).get("status", {})
 
 
+def weights(kube: FakeKube) -> dict[str, int]:
+    backends = live(kube, HTTP_ROUTES, "scorer")["spec"]["rules"][0]["backendRefs"]
+    return {backend["name"]: backend["weight"] for backend in backends}
+
+
 def condition(kube: FakeKube, kind: str, name: str = "scorer") -> Any:
     return next(c for c in status(kube, name)["conditions"] if c["type"] == kind)
 
@@ -203,6 +208,35 @@ async def test_a_refusal_that_may_pass_is_said_and_tried_again(
     assert status(kube)["phase"] == "Healthy"
 
 
+async def test_traffic_is_taken_back_even_while_no_inferenceservice_can_be_written(
+    engine: Engine, kube: FakeKube, time: Time
+) -> None:
+    await released(engine, time)
+    kube.put(MODEL_DEPLOYMENTS, deployment("2"))
+    await run(engine, time, 5)
+    assert weights(kube)["scorer-r2-predictor"] == 500_000
+    engine.stop()  # a new process knows of no apply of its own, and KServe's webhook is away
+    for name in kube.names(INFERENCE_SERVICES):
+        kube.refuse[INFERENCE_SERVICES, "risk", name] = Unavailable(500, "failed calling webhook")
+    kube.put(MODEL_DEPLOYMENTS, deployment("1"))
+    await run(Engine(kube, time), time, 5)
+    assert weights(kube).get("scorer-r2-predictor", 0) <= 1
+    assert status(kube)["phase"] == "Healthy"
+
+
+async def test_an_object_that_something_else_keeps_changing_is_left_for_a_while_and_that_is_said(
+    engine: Engine, kube: FakeKube, time: Time
+) -> None:
+    await released(engine, time)
+    edit: Object = {"metadata": {"name": "scorer", "namespace": "risk"}, "spec": {"hostnames": ["theirs.example"]}}
+    for _ in range(20):
+        kube.put(HTTP_ROUTES, edit, manager="rival")
+        await engine.settle()
+    told = [event.message for event in engine.told if event.reason == "RouteCorrected"]
+    assert len(told) == 6
+    assert "is changed again and again" in told[-1]
+
+
 async def test_a_refused_revision_is_not_told_as_created(engine: Engine, kube: FakeKube, time: Time) -> None:
     kube.refuse[MODEL_REVISIONS, "risk", "scorer-r1"] = Forbidden(403, "no")
     kube.put(MODEL_DEPLOYMENTS, deployment())
@@ -296,12 +330,11 @@ async def _scenario(kube: FakeKube, time: Time) -> list[int]:
 
 def _end(kube: FakeKube) -> dict[str, object]:
     revisions = {name: live(kube, MODEL_REVISIONS, name)["status"]["phase"] for name in kube.names(MODEL_REVISIONS)}
-    backends = live(kube, HTTP_ROUTES, "scorer")["spec"]["rules"][0]["backendRefs"]
     return {
         "phase": status(kube)["phase"],
         "stable": status(kube)["stableRevision"],
         "revisions": revisions,
-        "weights": {backend["name"]: backend["weight"] for backend in backends},
+        "weights": weights(kube),
         "services": kube.names(INFERENCE_SERVICES),
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from sluice.api.base import format_time
 from sluice.core import httproute, inferenceservice, objects, reasons
@@ -11,6 +13,7 @@ from sluice.core.plan import NewRevision, Plan
 from sluice.core.world import RouteIntent, World
 from sluice.edges.kinds import HTTP_ROUTES, INFERENCE_SERVICES, MODEL_DEPLOYMENTS, MODEL_REVISIONS
 from sluice.edges.kube import Conflict, KubeError, Writer
+from sluice.engine import measures
 from sluice.engine.children import Children, Tell
 from sluice.engine.refusals import Refusals
 from sluice.engine.store import Key, Store
@@ -31,22 +34,25 @@ class Actor:
     async def carry_out(self, world: World, plan: Plan) -> bool:
         """Do what the plan asks for; True if anything had to be written, so that it is worth deciding again.
 
+        One refused object does not stop the others: a model that cannot be started must not keep the traffic
+        of another from being taken back. Only removals wait for everything else.
+
         Raises:
-            KubeError: the API server refused a write. What came before it is done, what would have come after
-                it is not, but for the deployment's status: people must be able to read why it goes no further.
+            KubeError: the API server refused a write; the first refusal, after everything else was done. If a
+                revision's status could not be written, nothing else was: a decision is on record before its effect.
         """
         key, before = Key(world.namespace, world.name), self._writes.count
         for write in plan.statuses:
             await self._writes.status(MODEL_REVISIONS, key.namespace, write.revision, write.status.dump())
+        measures.count(world, plan)
         self._say(key, plan, about_creation=False)
-        try:
-            await self._objects(world, plan)
-        except Conflict:
-            raise  # what the plan was made from is out of date, and so is the status
-        except KubeError:
-            await self._report(key, world, plan)
-            raise
-        await self._report(key, world, plan)
+        errors = [error async for error in self._objects(world, plan)]
+        if not errors:
+            await self._remove(key, plan)
+        if plan.status != world.status and not any(isinstance(error, Conflict) for error in errors):
+            await self._writes.status(MODEL_DEPLOYMENTS, *key, plan.status.dump())
+        if errors:
+            raise errors[0]
         return self._writes.count > before
 
     async def say_unreadable(self, key: Key, message: str, now: datetime) -> None:
@@ -73,14 +79,20 @@ class Actor:
         """A deployment is gone."""
         self._children.forget(key)
 
-    async def _objects(self, world: World, plan: Plan) -> None:
-        key = Key(world.namespace, world.name)
+    async def _objects(self, world: World, plan: Plan) -> AsyncIterator[KubeError]:
+        """Make the objects that must be there, in the plan's order; yields the refusals."""
+        attempts: list[Callable[[], Awaitable[None]]] = []
         if plan.create is not None:
-            await self._create(world, plan.create)
-            self._say(key, plan, about_creation=True)
-        for name in plan.run:
-            await self._run(world, name)
-        await self._route(world, plan.route)
+            attempts.append(partial(self._create, world, plan, plan.create))
+        attempts += [partial(self._run, world, name) for name in plan.run]
+        attempts.append(partial(self._route, world, plan.route))
+        for attempt in attempts:
+            try:
+                await attempt()
+            except KubeError as error:
+                yield error
+
+    async def _remove(self, key: Key, plan: Plan) -> None:
         for name in plan.retire:
             await self._children.remove(INFERENCE_SERVICES, key, name, self._uid(key, name))
         for name in plan.forget:
@@ -92,11 +104,7 @@ class Actor:
             if (event.reason == reasons.REVISION_CREATED) is about_creation:
                 self._tell(key, event)
 
-    async def _report(self, key: Key, world: World, plan: Plan) -> None:
-        if plan.status != world.status:
-            await self._writes.status(MODEL_DEPLOYMENTS, *key, plan.status.dump())
-
-    async def _create(self, world: World, wanted: NewRevision) -> None:
+    async def _create(self, world: World, plan: Plan, wanted: NewRevision) -> None:
         await self._writes.create(
             MODEL_REVISIONS,
             {
@@ -111,6 +119,7 @@ class Actor:
                 "spec": wanted.spec.dump(),
             },
         )
+        self._say(Key(world.namespace, world.name), plan, about_creation=True)
 
     async def _run(self, world: World, name: str) -> None:
         key = Key(world.namespace, world.name)

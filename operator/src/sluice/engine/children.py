@@ -7,6 +7,8 @@ a write at rest. So the answer to our own apply is remembered: the API server co
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -27,6 +29,14 @@ class NameTakenError(KubeError):
     """There is an object of that name which is not ours."""
 
 
+class ContestedError(KubeError):
+    """Something else changes an object as fast as we set it right."""
+
+
+_CORRECTIONS, _PEACE_SECONDS = 5, 300.0
+"""How often an object is set right in how many seconds, before it is left for a while."""
+
+
 @dataclass(frozen=True)
 class _Applied:
     """What our last apply of an object asked for (a digest) and what the API server made of it."""
@@ -42,12 +52,22 @@ class _Applied:
 class Children:
     """The objects that Sluice makes for a deployment."""
 
-    def __init__(self, store: Store, writes: Writes, refusals: Refusals, tell: Tell) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writes: Writes,
+        refusals: Refusals,
+        tell: Tell,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._writes = writes
         self._refusals = refusals
         self._tell = tell
+        self._clock = clock
         self._applied: dict[Key, dict[tuple[Kind, str], _Applied]] = {}
+        self._corrected: dict[tuple[Key, Kind, str], deque[float]] = {}
+        """When each object was last set right, by the clock."""
 
     async def ensure(self, kind: Kind, wanted: Object, key: Key, owner: str, corrected: str) -> None:
         """Make an object so. One that is as we left it is not written; one edited by hand is set right.
@@ -89,33 +109,55 @@ class Children:
         """A deployment is gone, and Kubernetes removes what was its own."""
         for kind, name in self._applied.pop(key, {}):
             self._refusals.clear(kind, key.namespace, name)
+            self._corrected.pop((key, kind, name), None)
 
     async def _ensure(self, kind: Kind, wanted: Object, live: Object | None, key: Key, corrected: str) -> None:
         asked, slot = identity.digest(wanted), (kind, wanted["metadata"]["name"])
         done = self._applied.get(key, {}).get(slot)
-        settled = live is not None and done is not None and (done.uid, done.asked) == (live["metadata"]["uid"], asked)
-        lost = list(_lost(done, wanted, live)) if live is not None and done is not None else []
-        if live is not None and done is not None and settled and not lost:
-            if live["metadata"]["generation"] > done.generation:
-                await self._correct(kind, done, key, slot[1], corrected)
+        if live is not None and done is not None and (done.uid, done.asked) == (live["metadata"]["uid"], asked):
+            await self._keep(kind, wanted, live, done, key, corrected)
             return
-        answer = await self._writes.apply(kind, wanted)
-        self._remember(key, slot, asked, answer)
-        if settled and lost:
-            self._tell_of(kind, slot[1], key, corrected, f"was changed by hand ({', '.join(lost)})")
-        elif live is None and done is not None:
+        self._remember(key, slot, asked, await self._writes.apply(kind, wanted))
+        if live is None and done is not None:
             self._tell_of(kind, slot[1], key, corrected, "was deleted by hand")
 
-    async def _correct(self, kind: Kind, done: _Applied, key: Key, name: str, corrected: str) -> None:
+    async def _keep(self, kind: Kind, wanted: Object, live: Object, done: _Applied, key: Key, corrected: str) -> None:
+        """Undo what someone did to an object since we left it."""
+        slot = (kind, live["metadata"]["name"])
+        if lost := list(_lost(done, wanted, live)):
+            self._check_peace(key, slot, corrected)
+            self._remember(key, slot, done.asked, await self._writes.apply(kind, wanted))
+            self._tell_of(*slot, key, corrected, f"was changed by hand ({', '.join(lost)})")
+        elif live["metadata"]["generation"] > done.generation:
+            self._check_peace(key, slot, corrected)
+            await self._correct(done, key, slot, corrected)
+
+    async def _correct(self, done: _Applied, key: Key, slot: tuple[Kind, str], corrected: str) -> None:
+        kind, name = slot
         live = await self._writes.live(kind, key.namespace, name)
         patch = mergepatch.diff(live["spec"], done.spec)
         answer = await self._writes.patch(kind, live, {"spec": patch}) if patch else live
-        self._remember(key, (kind, name), done.asked, answer)
+        self._remember(key, slot, done.asked, answer)
         if patch:
             others = managers(live)
             by = f" by {max(others, key=lambda other: others[other])}" if others else ""
             fields = ", ".join(mergepatch.paths(patch, "spec."))
             self._tell_of(kind, name, key, corrected, f"was changed by hand{by} ({fields})")
+
+    def _check_peace(self, key: Key, slot: tuple[Kind, str], corrected: str) -> None:
+        """Note that an object is set right. Not more often than is decent: another controller would never tire."""
+        kind, name = slot
+        recent = self._corrected.setdefault((key, *slot), deque(maxlen=_CORRECTIONS))
+        now = self._clock()
+        if len(recent) == _CORRECTIONS and now - recent[0] < _PEACE_SECONDS:
+            message = (
+                f"{kind.kind} {name} is changed again and again by something else, and is left as it is for now; see "
+                f"`kubectl get {kind.plural} {name} -n {key.namespace} -o yaml --show-managed-fields`"
+            )
+            if self._refusals.of(kind, key.namespace, name) is None:
+                self._tell(key, Event(EventType.WARNING, corrected, message))
+            raise ContestedError(409, message)
+        recent.append(now)
 
     def _tell_of(self, kind: Kind, name: str, key: Key, corrected: str, what: str) -> None:
         message = (

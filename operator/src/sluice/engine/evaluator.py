@@ -85,9 +85,9 @@ class Evaluator:
     async def tick(self) -> None:
         """One round: levels now, drift looks in the background."""
         with metrics.TICK.time():
+            now = self._clock()  # before asking: a window may reach back further than it says, never less far
             levels = [(key, wanted) for key, all_ in self._wanted.items() for wanted in all_ if wanted.monitor.slo]
             answers = await self.ask({query for _, wanted in levels for query in _queries(wanted)})
-            now = self._clock()
             for key, wanted in levels:
                 self._take(key, wanted, _judge(wanted, answers, now))
         for key, all_ in self._wanted.items():

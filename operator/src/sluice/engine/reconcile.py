@@ -7,10 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from sluice.api.modelrevision import ModelRevisionStatus, RevisionPhase
 from sluice.core.decide import decide
-from sluice.core.plan import Plan
-from sluice.core.world import Revision, World
 from sluice.edges import metrics
 from sluice.edges.kinds import MODEL_DEPLOYMENTS, MODEL_REVISIONS
 from sluice.edges.kube import Conflict, KubeError, NotFound, Writer
@@ -74,10 +71,9 @@ class Reconciler:
             self._actor.forget(key)
             return
         plan = decide(world, self._clock())
+        self._evaluator.want(key, plan.evaluations)
         if await self._actor.carry_out(world, plan):
             self._queue.add(key)  # the watch will bring our own writes back as no news
-        self._evaluator.want(key, plan.evaluations)
-        _measure(world, plan, self._clock())
         if plan.requeue_after is not None:
             self._queue.add(key, plan.requeue_after.total_seconds() + _LATE)
 
@@ -108,20 +104,3 @@ class Reconciler:
                     self._store.drop(kind, item)
                 except KubeError:
                     return  # the watch will tell, or the next try
-
-
-def _measure(world: World, plan: Plan, now: datetime) -> None:
-    """Count what the plan ended."""
-    before = {revision.name: revision for revision in world.revisions}
-    for write in plan.statuses:
-        _measure_revision(world, before[write.revision], write.status, now)
-
-
-def _measure_revision(world: World, old: Revision, new: ModelRevisionStatus, now: datetime) -> None:
-    where = (world.namespace, world.name)
-    if old.in_progress and new.phase in (RevisionPhase.PROMOTED, RevisionPhase.ROLLED_BACK, RevisionPhase.SUPERSEDED):
-        metrics.ROLLOUT_DURATION.labels(*where, new.phase).observe((now - old.targeted_at).total_seconds())
-    open_before = {record.index for record in old.status.steps if record.finished_at is None}
-    for record in new.steps:
-        if record.index in open_before and record.started_at is not None and record.finished_at is not None:
-            metrics.STEP_DURATION.labels(*where).observe((record.finished_at - record.started_at).total_seconds())
