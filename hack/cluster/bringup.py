@@ -59,7 +59,10 @@ def _build_early() -> None:
 def deliver(names: tuple[str, ...] = ()) -> list[str]:
     """Build and import images; returns the names of those that are new to containerd."""
     with locked("images"):
-        return [image.name for image in images.named(names) if imagestore.deliver(image)]
+        new = [image.name for image in images.named(names) if imagestore.deliver(image)]
+        if new:
+            images.tidy()
+        return new
 
 
 class _Delivery(threading.Thread):

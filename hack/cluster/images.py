@@ -22,6 +22,7 @@ _BUILDAH = ("buildah", "--root", str(STORAGE), "--runroot", str(RUN_STORAGE), "-
 _BUILT = cache.ROOT / "images" / "built"
 _CONTEXTS = cache.ROOT / "images" / "contexts"
 _IMAGES = cache.REPOSITORY / "hack" / "images"
+_MANY_LEFTOVERS = 200
 _SUITE = "bookworm"
 _BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 _UNNEEDED = (
@@ -113,6 +114,12 @@ def build(image: Image) -> Built:
     (_BUILT / f"{image.name}.json").write_text(json.dumps(asdict(found)))
     say(f"    {image.reference}: {found.size / 1e6:.0f} MB")
     return found
+
+
+def tidy() -> None:
+    """Forget the leftovers of old builds once they are many; the next build makes anew what it still wants of them."""
+    if len(_run(*_BUILDAH, "images", "--quiet", "--filter", "dangling=true").split()) > _MANY_LEFTOVERS:
+        _run(*_BUILDAH, "rmi", "--prune")
 
 
 def _bud(image: Image) -> None:
