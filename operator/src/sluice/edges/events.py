@@ -6,22 +6,29 @@ import asyncio
 import logging
 import uuid
 from datetime import datetime
+from typing import Protocol
 
 from sluice.api.base import format_time
 from sluice.core.objects import Object
 from sluice.core.plan import Event
-from sluice.edges.kinds import EVENTS
-from sluice.edges.kube import Kube, KubeError
+from sluice.edges.kinds import EVENTS, Kind
+from sluice.edges.kube import KubeError
 
 log = logging.getLogger(__name__)
 _MOST_WAITING = 100
 """Events that may wait to be posted; more are dropped rather than kept in memory while the API server is away."""
 
 
+class Creator(Protocol):
+    """What posting needs of the API server."""
+
+    async def create(self, kind: Kind, item: Object) -> Object: ...
+
+
 class Events:
     """Posts Events in the background."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Creator) -> None:
         self._kube = kube
         self._tasks: set[asyncio.Task[None]] = set()
 
