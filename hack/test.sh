@@ -41,7 +41,7 @@ for what in "$@"; do
       test ! -e operator/__init__.py || { echo "operator/__init__.py breaks Python's own operator module" >&2; exit 1; }
       ;;
     unit)
-      layer unit tests/unit --cov=sluice.core --cov-branch --cov-report=term:skip-covered
+      layer unit tests/unit --cov --cov-report=term-missing:skip-covered
       ;;
     component)
       layer component tests/component
