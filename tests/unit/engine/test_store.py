@@ -74,6 +74,14 @@ def test_managed_fields_are_not_kept() -> None:
     assert "managedFields" not in found["metadata"]
 
 
+def test_of_a_pod_only_its_metadata_and_status_are_kept() -> None:
+    store = Store()
+    store.put(PODS, item(10, labels={"serving.kserve.io/inferenceservice": "scorer-r1"}) | {"status": {"phase": "x"}})
+    (pod,) = store.of(PODS, SCORER)
+    assert "spec" not in pod
+    assert pod["status"] == {"phase": "x"}
+
+
 def test_objects_are_found_by_their_deployment() -> None:
     store = Store()
     store.put(MODEL_REVISIONS, item(10))

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from sluice.core import objects
 from sluice.core.objects import Object
-from sluice.edges.kinds import MODEL_DEPLOYMENTS, Kind
+from sluice.edges.kinds import DEPLOYMENTS, MODEL_DEPLOYMENTS, PODS, Kind
 
 _PREDICTOR = re.compile(r"(?P<deployment>.+)-r[0-9]+")
+_JUDGED_BY_STATUS = (DEPLOYMENTS, PODS)
 _REMEMBERED = 10_000
 """How many deleted objects are remembered, so that a late answer does not bring one back."""
 
@@ -70,7 +71,7 @@ class Store:
             return False
         if known is not None:
             self._disown(kind, known)
-        slim = {**item, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
+        slim = _slim(kind, item)
         self._items[kind][address] = slim
         if (owner := owner_of(kind, item)) is not None:
             self._owned.setdefault((kind, owner), {})[metadata["name"]] = slim
@@ -135,6 +136,13 @@ class Store:
 
 def _address(item: Object) -> tuple[str, str]:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+def _slim(kind: Kind, item: Object) -> Object:
+    """What decisions look at: a pod is tens of kilobytes, and only what became of it matters."""
+    kept = {key: value for key, value in item.items() if key != "spec" or kind not in _JUDGED_BY_STATUS}
+    kept["metadata"] = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    return kept
 
 
 def _newer(item: Object, known: Object) -> bool:
