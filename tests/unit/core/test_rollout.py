@@ -212,6 +212,48 @@ def test_a_workload_that_crashes_in_mid_canary_is_taken_out() -> None:
     assert cluster.share("scorer-r2") == pytest.approx(0, abs=0.001)
 
 
+def test_a_candidate_without_a_ready_pod_is_taken_out_of_live_traffic_but_not_a_first_release() -> None:
+    gone = Workload(WorkloadState.STARTING, "WorkloadStarting", "0 of 1 pods are ready")
+    cluster = released()
+    cluster.ask(spec("2"))
+    cluster.run(90)
+    cluster.broken["scorer-r2"] = gone
+    cluster.tick()
+    assert cluster.phase("scorer-r2") == "RolledBack"
+    first = Cluster(spec("1"))
+    first.settle()
+    first.run(20)
+    first.broken["scorer-r1"] = gone
+    first.run(30)
+    assert first.phase("scorer-r1") == "Progressing"
+
+
+def test_a_candidate_that_lost_one_of_its_pods_is_held() -> None:
+    cluster = released()
+    cluster.ask(spec("2"))
+    cluster.run(90)
+    cluster.broken["scorer-r2"] = Workload(
+        WorkloadState.STARTING, "WorkloadStarting", "1 of 2 pods are ready", available=1
+    )
+    cluster.run(300)
+    assert cluster.share("scorer-r2") == pytest.approx(10)
+
+
+def test_copies_stop_while_the_shadowed_workload_is_not_ready() -> None:
+    cluster = released()
+    cluster.ask(spec("2"))
+    cluster.run(30)
+    assert cluster.route is not None
+    assert cluster.route.mirror is not None
+    cluster.broken["scorer-r2"] = Workload(WorkloadState.ABSENT, "BeingDeleted", "someone deletes it")
+    cluster.tick()
+    assert cluster.route.mirror is None
+    assert cluster.phase("scorer-r2") == "Progressing"
+    del cluster.broken["scorer-r2"]
+    cluster.run(400)
+    assert cluster.phase("scorer-r2") == "Promoted"
+
+
 def test_a_workload_that_never_starts_fails_after_its_start_timeout() -> None:
     cluster = released()
     cluster.broken["scorer-r2"] = Workload(WorkloadState.STARTING, "Unschedulable", "0 of 1 nodes have 64 cpu")

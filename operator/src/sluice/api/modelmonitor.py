@@ -50,7 +50,7 @@ class Comparison(Resource):
     """Candidate over stable must not exceed this."""
     max_difference: Limit | None = None
     """Candidate minus stable must not exceed this; with maxRatio, both must be exceeded to fail."""
-    confidence: Decimal = "0.99"
+    confidence: Decimal = "0.9999"
     """For counts (bad of total): the one-sided confidence that a difference is real."""
 
 

@@ -9,7 +9,7 @@ from sluice.api.modelrevision import ModelRevisionStatus, RevisionPhase, StepRec
 from sluice.core import lanes
 from sluice.core.plan import Event, EventType, NewRevision, StatusWrite
 from sluice.core.preflight import Problem
-from sluice.core.world import Revision, RouteIntent, World
+from sluice.core.world import Revision, RouteIntent, WorkloadState, World
 
 
 class Draft:
@@ -30,6 +30,7 @@ class Draft:
         self._revisions = {revision.name: revision for revision in world.revisions}
         self._changed: dict[str, ModelRevisionStatus] = {}
         self._alarm: datetime | None = None
+        self._ready = {r.name for r in world.revisions if world.workload(r).state is WorkloadState.READY}
 
     @property
     def revisions(self) -> tuple[Revision, ...]:
@@ -55,7 +56,7 @@ class Draft:
     @property
     def intent(self) -> RouteIntent | None:
         """What the route must say, by the changes made so far."""
-        return lanes.intent(self.revisions)
+        return lanes.intent(self.revisions, self._ready)
 
     @property
     def routed(self) -> bool:

@@ -52,7 +52,8 @@ class Judgement:
 def judge(world: World, revision: Revision, step: PlannedStep, stable: Revision | None, now: datetime) -> Judgement:
     """Every applicable gauge's result at this step, the workload's first. Unknown monitors are an Error."""
     record = revision.status.current_step()
-    results = [judge_workload(world, revision, now)]
+    exposed = stable is not None and step.weight > 0
+    results = [judge_workload(world, revision, now, exposed=exposed)]
     for use in revision.spec.monitors:
         monitor = world.monitor(use)
         if monitor is None:
@@ -71,8 +72,12 @@ def workload_limits(world: World, revision: Revision) -> tuple[MonitorUse, Workl
     return WORKLOAD, Workload()
 
 
-def judge_workload(world: World, revision: Revision, now: datetime) -> MonitorResult:
-    """The workload's health, by the listed workload monitor's limits or the defaults."""
+def judge_workload(world: World, revision: Revision, now: datetime, *, exposed: bool = False) -> MonitorResult:
+    """The workload's health, by the listed workload monitor's limits or the defaults.
+
+    ``exposed``: users depend on it and there is a stable revision to return to. Then a workload without one
+    ready pod fails at once: the gateway answers its share itself, with errors that no series shows.
+    """
     use, limits = workload_limits(world, revision)
     workload = world.workload(revision)
     verdict, reason, message = Verdict.INCONCLUSIVE, workload.reason, workload.message
@@ -81,6 +86,8 @@ def judge_workload(world: World, revision: Revision, now: datetime) -> MonitorRe
     elif workload.restarts > limits.max_restarts:
         verdict, reason = Verdict.FAIL, "TooManyRestarts"
         message = f"its containers restarted {workload.restarts} times; {limits.max_restarts} are allowed"
+    elif exposed and workload.state is not WorkloadState.READY and workload.available == 0:
+        verdict, message = Verdict.FAIL, f"no pod answers its share of the traffic: {message}"
     elif workload.state is WorkloadState.READY:
         verdict, reason, message = Verdict.PASS, reasons.WORKLOAD_READY, "all pods are ready"
     elif revision.status.lane is None and now - revision.targeted_at > limits.start_timeout:

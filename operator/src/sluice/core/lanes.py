@@ -9,7 +9,7 @@ metrics which carry only the lane's position can be told apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 
 from sluice.api.modelrevision import RevisionPhase
@@ -58,8 +58,11 @@ def share(revision: Revision, stable: Revision | None) -> int:
     return step.weight if step else 0
 
 
-def intent(revisions: Iterable[Revision]) -> RouteIntent | None:
+def intent(revisions: Iterable[Revision], ready: Container[str]) -> RouteIntent | None:
     """What the route must say; None if nobody may receive traffic.
+
+    Copies go only to a revision named in ``ready``: a mirror whose Service is gone makes Envoy Gateway refuse
+    the whole rule, the stable revision's requests with it (ADR 002).
 
     With r1 stable in lane 0 and r2 at 25 % in lane 1: ``(r1: 750000, r2: 250000)``.
     With r1 alone: ``(r1: 999999, r1: 1)``.
@@ -76,13 +79,13 @@ def intent(revisions: Iterable[Revision]) -> RouteIntent | None:
         part = min(max(share(other, stable) * WHOLE // 100, SLIVER), WHOLE - SLIVER)
     pair = [LaneBackend(base.name, WHOLE - part), LaneBackend((other or base).name, part)]
     first, second = pair if home == 0 else reversed(pair)
-    return RouteIntent(lanes=(first, second), mirror=_mirror(everyone, stable))
+    return RouteIntent(lanes=(first, second), mirror=_mirror(everyone, stable, ready))
 
 
-def _mirror(revisions: list[Revision], stable: Revision | None) -> Mirror | None:
+def _mirror(revisions: list[Revision], stable: Revision | None, ready: Container[str]) -> Mirror | None:
     for revision in revisions:
         step = steps.current(revision, stable) if revision.phase is RevisionPhase.PROGRESSING else None
-        if step is not None and step.mirror:
+        if step is not None and step.mirror and revision.name in ready:
             return Mirror(revision.name, step.mirror)
     return None
 
