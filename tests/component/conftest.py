@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,9 @@ import yaml
 
 from hack.cluster.controlplane import ControlPlane
 from tests.component.kube import Api, Manifest, Refused
+from tests.component.platform import install_platform
+from tests.component.rig import Rig
+from tests.component.rig import rig as make_rig
 
 CRDS = Path(__file__).parents[2] / "crds"
 
@@ -39,6 +42,21 @@ def install(client: Api) -> None:
         definition = yaml.safe_load(file.read_text(encoding="utf-8"))
         client.create(definition)
         _wait_until_served(client, definition)
+
+
+@pytest.fixture(scope="session")
+def platform(api: Api) -> Api:
+    """KServe's and the Gateway API's CRDs, and a Gateway."""
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
+    install_platform(api)
+    return api
+
+
+@pytest.fixture
+async def rig(platform: Api, control_plane: ControlPlane, namespace: str) -> AsyncIterator[Rig]:
+    """Everything that plays the rest of the cluster, in a namespace of the test's own."""
+    async with make_rig(control_plane, namespace) as made:
+        yield made
 
 
 @pytest.fixture

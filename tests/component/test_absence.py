@@ -10,8 +10,9 @@ from hack.cluster.controlplane import ControlPlane
 from sluice.edges.kinds import MODEL_DEPLOYMENTS
 from tests.component.conftest import install
 from tests.component.kube import Api
+from tests.component.platform import install_platform
 from tests.component.rig import rig
-from tests.component.test_operator import deployment, install_platform
+from tests.component.test_operator import deployment
 
 pytestmark = pytest.mark.component
 

@@ -19,9 +19,7 @@ from sluice.edges.lease import Lease
 from tests.chart.helm import NAMESPACE, RELEASE, ROOT, program
 from tests.component.kube import Api, Refused
 from tests.component.rig import Rig
-from tests.component.test_operator import deployment, platform, reasons_told, released, rig
-
-__all__ = ["platform", "rig"]  # fixtures
+from tests.component.test_operator import deployment, reasons_told, released
 
 pytestmark = pytest.mark.component
 

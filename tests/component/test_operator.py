@@ -3,76 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-import yaml
 
-from hack.cluster import binaries
-from hack.cluster.controlplane import ControlPlane
 from sluice.core.objects import Object
 from sluice.edges.kinds import EVENTS, HTTP_ROUTES, INFERENCE_SERVICES, MODEL_DEPLOYMENTS, MODEL_REVISIONS
 from sluice.edges.kube import NotFound
-from tests.component.kube import Api, Refused
 from tests.component.rig import Rig
-from tests.component.rig import rig as make_rig
 
 pytestmark = pytest.mark.component
-
-_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-
-def _definitions() -> Iterator[Object]:
-    binaries.build("kserve", "envoy-gateway")
-    wanted = ("serving.kserve.io_inferenceservices.yaml", "gatewayapi-crds.yaml")
-    for file in (*binaries.assets("kserve"), *binaries.assets("envoy-gateway")):
-        if file.name in wanted:
-            for item in yaml.safe_load_all(file.read_text()):
-                if item and item["kind"] == "CustomResourceDefinition":
-                    yield item
-
-
-@pytest.fixture(scope="session")
-def platform(api: Api) -> Api:
-    """KServe's and the Gateway API's CRDs, and a Gateway that is programmed."""
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
-    install_platform(api)
-    return api
-
-
-def install_platform(api: Api) -> None:
-    """Those CRDs and that Gateway, in the namespace `gateways`."""
-    for item in _definitions():
-        path = f"{_CRD}/{item['metadata']['name']}"
-        query = {"fieldManager": "test", "force": "true"}
-        api.request("PATCH", path, item, query=query, content="application/apply-patch+yaml")
-    gateways = "/apis/gateway.networking.k8s.io/v1/namespaces/gateways/gateways"
-    listeners = [{"name": "http", "port": 80, "protocol": "HTTP"}]
-    gateway = {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": "models", "namespace": "gateways"},
-        "spec": {"gatewayClassName": "played", "listeners": listeners},
-    }
-    for attempt in range(100):
-        try:
-            api.request("POST", gateways, gateway)
-            break
-        except Refused:  # the CRD is not served yet
-            assert attempt < 99
-            time.sleep(0.1)
-    condition = {"type": "Programmed", "status": "True", "reason": "Programmed", "message": ""}
-    condition["lastTransitionTime"] = "2026-11-24T00:00:00Z"
-    status = {"status": {"conditions": [condition]}}
-    api.request("PATCH", f"{gateways}/models/status", status, content="application/merge-patch+json")
-
-
-@pytest.fixture
-async def rig(platform: Api, control_plane: ControlPlane, namespace: str) -> AsyncIterator[Rig]:
-    async with make_rig(control_plane, namespace) as made:
-        yield made
 
 
 def deployment(rig: Rig, version: str, name: str = "scorer", **rollout: Any) -> Object:

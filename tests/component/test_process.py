@@ -18,9 +18,7 @@ from hack.cluster.controlplane import ControlPlane, free_port
 from sluice.edges.kinds import LEASES, MODEL_DEPLOYMENTS
 from sluice.edges.lease import DEADLINE, DURATION
 from tests.component.rig import Rig
-from tests.component.test_operator import deployment, platform, rig
-
-__all__ = ["platform", "rig"]  # fixtures
+from tests.component.test_operator import deployment
 
 pytestmark = pytest.mark.component
 
