@@ -167,7 +167,7 @@ async def prepare(place: Ground, shown: View) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m hack.demo", description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("--rate", type=float, default=80, help="rows a second (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=50, help="rows a second (default: %(default)s)")
     every = ",".join(str(act.number) for act in ACTS)
     parser.add_argument("--acts", default=every, help="which acts to play; each needs those before it (default: all)")
     other = parser.add_argument_group("a cluster of your own", "used if KUBECONFIG and --gateway are given")
@@ -211,7 +211,7 @@ def _conclude(console: Console, demo: Demo, place: Ground, started: float) -> No
 
 
 def main() -> int:
-    """Play the demo; 0 if every act ended as it should, 1 if not, 2 if it could not be played."""
+    """Play the demo; 0 if every act ended as it should, 1 if not, 2 if it could not be played, 130 if interrupted."""
     options, console, started = _parser().parse_args(), _console(), time.monotonic()
     chosen = [act for act in ACTS if str(act.number) in options.acts.split(",")]
     try:
@@ -222,6 +222,9 @@ def main() -> int:
     except CommandError as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return 2
+    except KeyboardInterrupt:
+        console.print("interrupted; what was released stays as it is")
+        return 130
     _conclude(console, demo, place, started)
     return summary.exit_code(demo.rows, len(chosen))
 

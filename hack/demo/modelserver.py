@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -48,8 +49,15 @@ class MlflowModel(kserve.Model):  # type: ignore[misc]
             ) from error
         except (OSError, AttributeError, ImportError, pickle.UnpicklingError) as error:
             raise SystemExit(f"the model in {self._directory} cannot be loaded: {error!r}") from error
+        self._answer_example()
         self.ready = True
         return True
+
+    def _answer_example(self) -> None:
+        """Answer the input example that was logged with the model, so that no user's request is the first."""
+        example = self._directory / "input_example.json"
+        if example.exists():
+            self._model.predict(np.asarray(json.loads(example.read_text())["data"], dtype=np.float64))
 
     async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:  # noqa: ARG002
         """Answer one V1 or V2 request.

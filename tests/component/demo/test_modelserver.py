@@ -19,6 +19,7 @@ from typing import Any
 
 import mlflow.sklearn
 import numpy as np
+import pandas as pd
 import pytest
 
 from hack.demo.models import ExpensiveHome, Matrix, Slow, Swapped
@@ -96,7 +97,14 @@ def good(rows: Matrix) -> ExpensiveHome:
 @pytest.fixture(scope="module")
 def server(good: ExpensiveHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("model") / "good"
-    mlflow.sklearn.save_model(good, directory, serialization_format="cloudpickle", pip_requirements=["scikit-learn"])
+    mlflow.sklearn.save_model(
+        good,
+        directory,
+        serialization_format="cloudpickle",
+        pip_requirements=["scikit-learn"],
+        input_example=pd.DataFrame(np.zeros((2, FEATURES))),
+    )
+    assert (directory / "input_example.json").exists()
     with serving(directory) as running:
         yield running
 

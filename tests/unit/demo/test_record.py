@@ -29,7 +29,7 @@ def follow(found: Record, *documents: dict[str, Any]) -> Record:
 
 ALL_STEPS = (
     stepping("Shadow", 0, index=1),
-    stepping("Weight", 10, index=2),
+    stepping("Weight", 25, index=2),
     stepping("Weight", 50, index=3),
     stepping("Weight", 100, index=4),
 )
@@ -38,7 +38,7 @@ ALL_STEPS = (
 def test_an_act_that_is_promoted_by_way_of_all_its_steps_is_good() -> None:
     found = follow(record(), *ALL_STEPS, ended("True", PROMOTED))
     assert found.good
-    assert tuple(found.steps) == ACTS[1].steps() == ("shadow", "10 %", "50 %", "100 %")
+    assert tuple(found.steps) == ACTS[1].steps() == ("shadow", "25 %", "50 %", "100 %")
     assert found.ended == 5.0
 
 
