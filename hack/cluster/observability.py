@@ -33,7 +33,12 @@ def prometheus(kubeconfig: Path, directory: Path) -> str:
                 ],
                 "metric_relabel_configs": _routes(),
             },
-            {"job_name": "sluice", "kubernetes_sd_configs": [pods], "relabel_configs": _sluice()},
+            {
+                "job_name": "sluice",
+                "honor_labels": True,  # the namespace of a deployment, not of the operator that tells of it
+                "kubernetes_sd_configs": [pods],
+                "relabel_configs": _sluice(),
+            },
             {
                 "job_name": "apiserver",
                 "scheme": "https",
@@ -66,7 +71,8 @@ def _models() -> list[dict[str, Any]]:
         _keep("label_serving_kserve_io_inferenceservice", ".+"),
         # The model's own port: the agent beside it (9081) hands requests on and would count them twice.
         _keep("container_port_number", "8080"),
-        {"action": "labelmap", "regex": f"{_POD}label_sluice_dev_(.+)", "replacement": "sluice_$1"},
+        # As the chart's PodMonitor names them: `deployment` and `revision`.
+        {"action": "labelmap", "regex": f"{_POD}label_sluice_dev_(.+)", "replacement": "$1"},
         *_place(),
     ]
 
