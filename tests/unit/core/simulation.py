@@ -98,6 +98,7 @@ class Cluster:
 
     spec: ModelDeploymentSpec
     oracle: Oracle = passing
+    namespace: str = "bank"
     now: datetime = START
     generation: int = 1
     ready_after: timedelta = timedelta(seconds=8)
@@ -140,7 +141,7 @@ class Cluster:
                 self.carried_out = self.route
             route = Route(self.route, programmed)
         return World(
-            namespace="bank",
+            namespace=self.namespace,
             name="scorer",
             uid="uid",
             generation=self.generation,

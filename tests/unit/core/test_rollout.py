@@ -480,6 +480,38 @@ def test_an_approval_step_is_refused_before_anything_starts() -> None:
     assert cluster.revisions == {}
 
 
+def test_a_name_too_long_for_what_kserve_derives_from_it_is_said() -> None:
+    cluster = Cluster(spec("1"), namespace="n" * 44)
+    cluster.settle()
+    assert cluster.condition("Progressing") == ("False", reasons.NAME_TOO_LONG)
+    assert "1 characters longer" in (cluster.status.message or "")
+    cluster.namespace = "n" * 43
+    cluster.settle()
+    assert list(cluster.revisions) == ["scorer-r1"]
+
+
+def test_a_first_release_that_is_no_longer_ready_is_not_promoted_before_it_is_again() -> None:
+    cluster = Cluster(spec("1"))
+    cluster.settle()
+    cluster.run(20)
+    cluster.broken["scorer-r1"] = Workload(WorkloadState.STARTING, "WorkloadStarting", "0 of 1 pods are ready")
+    cluster.run(300)
+    assert cluster.phase("scorer-r1") == "Progressing"
+    del cluster.broken["scorer-r1"]
+    cluster.run(10)
+    assert cluster.phase("scorer-r1") == "Promoted"
+
+
+def test_the_failing_verdict_is_shown_after_a_rollback() -> None:
+    cluster = released()
+    cluster.ask(spec("2"))
+    cluster.run(90)
+    cluster.oracle = says(Verdict.FAIL, "error-rate")
+    cluster.run(30)
+    shown = {result.name: str(result.verdict) for result in cluster.status.monitors or []}
+    assert shown["error-rate"] == "Fail"
+
+
 def test_holds_longer_than_the_deadline_are_refused() -> None:
     cluster = Cluster(spec("1", steps=steps("10 40m", "50 30m", "100")))
     cluster.settle()

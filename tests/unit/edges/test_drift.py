@@ -61,6 +61,14 @@ async def test_the_question_is_one_that_the_service_reads() -> None:
     assert [column.name for column in question.schema or []] == ["amount", "country"]
 
 
+async def test_the_answers_of_a_model_are_not_named_after_its_inputs() -> None:
+    predictions = evaluation(ModelMonitorSpec.model_validate({"drift": {}}), since=SINCE, alpha=0.002)
+    async with serving(text=answer()) as (server, session):
+        await DriftService(server.url, session).judge(predictions, SIGNATURE, NOW)
+        ((_, _, asked),) = server.asked
+    assert msgspec.convert(asked, DriftRequest).schema in (None, [])
+
+
 async def test_an_answer_becomes_a_result_with_its_evidence() -> None:
     begun = SINCE + timedelta(seconds=5)
     text = answer(samples=SampleCounts(412, 3_809), window_start=begun, report=ReportLink("abc", "/v1/reports/abc"))

@@ -119,6 +119,18 @@ async def test_an_answer_is_kept(played: Played) -> None:
     assert len(played.asked) == 1
 
 
+async def test_a_digest_is_not_believed_for_ever_since_a_model_can_be_made_anew(played: Played) -> None:
+    now = 0.0
+    registry = played.registry(clock=lambda: now)
+    await known(registry)
+    now += 599
+    assert registry.resolve(SEVEN, lambda: None) == RESOLVED
+    now += 2
+    assert registry.resolve(SEVEN, lambda: None) == Resolving()
+    await known(registry)
+    assert len(played.asked) == 2
+
+
 async def test_everyone_who_asks_the_same_is_told_and_mlflow_is_asked_once(played: Played) -> None:
     registry, told = played.registry(), [asyncio.Event() for _ in range(3)]
     for event in told:

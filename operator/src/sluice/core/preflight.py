@@ -29,6 +29,7 @@ def problem(world: World) -> Problem | None:
 def problems(world: World) -> Iterator[Problem]:
     """Everything that keeps this spec from being released, what others depend on first."""
     yield from _cluster(world)
+    yield from _name(world)
     yield from _plan(world)
     yield from _model(world)
 
@@ -65,6 +66,23 @@ def _cluster(world: World) -> Iterator[Problem]:
             reasons.HOSTNAME_CONFLICT,
             f"hostname {hostname} belongs to ModelDeployment {owner}, which is older; choose another in "
             "spec.traffic.hostnames",
+        )
+
+
+LONGEST_LABEL = 63
+"""Characters of one label of a DNS name."""
+
+
+def _name(world: World) -> Iterator[Problem]:
+    # KServe derives a hostname from every InferenceService, served or not, by its default domainTemplate; one
+    # label of it holds both names. Admission sees the name (at most 40 characters) but not the namespace.
+    number = max((revision.number for revision in world.revisions), default=0) + 1
+    label = f"{world.name}-r{number}-predictor-{world.namespace}"
+    if len(label) > LONGEST_LABEL:
+        yield Problem(
+            reasons.NAME_TOO_LONG,
+            f"KServe would derive the host name {label} from this deployment, which is {len(label) - LONGEST_LABEL} "
+            f"characters longer than DNS allows; choose a shorter name, or a namespace with one",
         )
 
 

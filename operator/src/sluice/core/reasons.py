@@ -19,6 +19,7 @@ GATEWAY_API_NOT_INSTALLED = "GatewayAPINotInstalled"
 GATEWAY_NOT_FOUND = "GatewayNotFound"
 GATEWAY_NOT_PROGRAMMED = "GatewayNotProgrammed"
 HOSTNAME_CONFLICT = "HostnameConflict"
+NAME_TOO_LONG = "NameTooLong"
 
 # A release on its way
 REVISION_CREATED = "RevisionCreated"

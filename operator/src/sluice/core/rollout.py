@@ -199,7 +199,8 @@ def _start(draft: Draft, revision: Revision) -> None:
     workload = draft.world.workload(revision)
     judged = gates.judge_workload(draft.world, revision, draft.now)
     if judged.verdict is Verdict.FAIL:
-        roll_back(draft, revision, reasons.WORKLOAD_UNHEALTHY, f"{judged.reason}: {judged.message}")
+        said = judged.message if judged.message.startswith(judged.reason) else f"{judged.reason}: {judged.message}"
+        roll_back(draft, revision, reasons.WORKLOAD_UNHEALTHY, said)
     elif _past_deadline(draft, revision):
         _end_late(draft, revision, f"its workload is not ready: {workload.message}")
     elif workload.state is not WorkloadState.READY:
@@ -278,9 +279,10 @@ def _watch(draft: Draft, revision: Revision, step: PlannedStep, started: datetim
     if step.kind is StepKind.APPROVAL:
         return  # preflight refuses such plans; until people can decide, nobody has approved
     # Arriving at 100 % without a hold, every gate has passed already. A first release has all the traffic
-    # and nothing to return to: only a Fail stops it.
-    arrived = step.weight == 100 and step.hold == NO_HOLD
-    if judgement.verdict is Verdict.PASS or arrived or draft.stable is None:
+    # and nothing to return to: it must be ready, and no gate may have failed.
+    arrived = step.weight == 100 and step.hold == NO_HOLD and draft.stable is not None
+    first = draft.stable is None and judgement.results[0].verdict is Verdict.PASS
+    if judgement.verdict is Verdict.PASS or arrived or first:
         _next_step(draft, revision, judgement)
 
 

@@ -52,7 +52,7 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
         candidate_revision=candidate.name if candidate else None,
         traffic=_traffic(draft),
         step=_step(draft),
-        monitors=_results(judgement, before.monitors) if judgement else before.monitors,
+        monitors=_results(judgement or _last_judgement(draft), before.monitors),
         url=f"http://{world.spec.traffic.hostnames[0]}",
     )
 
@@ -173,9 +173,7 @@ def _resolved(draft: Draft) -> Says:
 
 
 def _monitors(draft: Draft, judgement: Judgement | None) -> Says:
-    target = draft.target
-    if judgement is None and target is not None and target.status.steps and target.status.steps[-1].results:
-        judgement = Judgement(tuple(target.status.steps[-1].results))
+    judgement = judgement or _last_judgement(draft)
     if judgement is None:
         return Says(UNKNOWN, reasons.NO_MONITORS, "no monitor has been read yet")
     if judgement.verdict is Verdict.PASS:
@@ -226,8 +224,16 @@ def _step(draft: Draft) -> StepStatus | None:
     )
 
 
-def _results(judgement: Judgement, before: list[MonitorResult] | None) -> list[MonitorResult]:
+def _last_judgement(draft: Draft) -> Judgement | None:
+    """What the gauges said when the target's last step was left; None before its first."""
+    steps_taken = draft.target.status.steps if draft.target else []
+    return Judgement(tuple(steps_taken[-1].results)) if steps_taken and steps_taken[-1].results else None
+
+
+def _results(judgement: Judgement | None, before: list[MonitorResult] | None) -> list[MonitorResult] | None:
     """The results, but figures change only with the words: a live value is a metric, not a status write."""
+    if judgement is None:
+        return before
     known = {result.name: result for result in before or []}
 
     def steady(result: MonitorResult) -> MonitorResult:

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from sluice.api.base import format_time, parse_time
+from sluice.api.modelmonitor import DriftSubject
 from sluice.api.modelrevision import Column
 from sluice.api.verdict import Evidence, MonitorResult, Verdict
 from sluice.core import reasons
@@ -61,7 +62,8 @@ def _question(wanted: Evaluation, signature: list[Column]) -> dict[str, Any]:
         "minEffect": float(drift.min_effect),
         "alpha": wanted.alpha,
         "columns": drift.columns,
-        "schema": [column.dump() for column in signature],
+        # A signature names the inputs, in order; the answer is not the first of them.
+        "schema": [column.dump() for column in signature] if drift.subject is DriftSubject.INPUTS else [],
     }
 
 

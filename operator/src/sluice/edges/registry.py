@@ -21,6 +21,8 @@ from sluice.core.world import Resolution, Resolved, Resolving, Unresolved
 RETRY_SECONDS = 15.0
 """How long a first failure is believed before MLflow is asked again; each further one twice as long."""
 LONGEST_RETRY_SECONDS = 300.0
+BELIEVED_SECONDS = 600.0
+"""How long a digest is believed for later releases: a registered model can be deleted and made anew."""
 _CONCURRENT = 2
 _PATIENCE = 600.0
 """Seconds for one resolution; a large artifact is downloaded to be digested."""
@@ -37,7 +39,7 @@ class Question:
 
 @dataclass(frozen=True)
 class _Known:
-    """The last answer; a failure is believed until its time."""
+    """The last answer, and until when it is believed."""
 
     resolution: Resolution
     failures: int = 0
@@ -83,7 +85,8 @@ class Registry:
             task = asyncio.create_task(self._find_out(question))
             self._running[question] = task
             task.add_done_callback(lambda _: self._running.pop(question, None))
-        return known.resolution if known is not None else Resolving()
+        failed = known is not None and isinstance(known.resolution, Unresolved)
+        return known.resolution if known is not None and failed else Resolving()
 
     async def version_of_alias(self, model: ModelReference) -> str | None:
         """Where an alias points just now; None if that cannot be told."""
@@ -102,7 +105,7 @@ class Registry:
                 # A moment late rather than a moment early: early would find the failure still believed.
                 asyncio.get_running_loop().call_later(delay + 0.01, done)
         else:
-            self._known[question] = _Known(resolution)
+            self._known[question] = _Known(resolution, until=self._clock() + BELIEVED_SECONDS)
         for done in told:
             done()
 
