@@ -25,7 +25,7 @@ say() { printf '\n\033[1m── %s\033[0m\n' "$1"; }
 layer() {
   say "$1"
   name=$1 && shift
-  $RUN python -m pytest -q --durations=5 "$@" 2>&1 | tee "$LOGS/$name.log"
+  $RUN python -m pytest -q -rfE --durations=5 "$@" 2>&1 | tee "$LOGS/$name.log"
 }
 
 # shellcheck disable=SC2086 # RUN is a command line
@@ -44,7 +44,7 @@ for what in "$@"; do
       layer unit tests/unit --cov --cov-report=term-missing:skip-covered
       ;;
     component)
-      layer component tests/component
+      layer component tests/component -p no:randomly # they share one API server: a fixed order can be repeated
       ;;
     chart)
       layer chart tests/chart
@@ -52,7 +52,7 @@ for what in "$@"; do
     e2e)
       if ! $RUN python -m hack.cluster status >/dev/null 2>&1; then started_cluster=yes; fi
       $RUN python -m hack.cluster up
-      layer e2e tests/e2e
+      layer e2e tests/e2e -p no:randomly
       ;;
     *)
       echo "no such layer: $what (there are lint, unit, component, chart, e2e)" >&2
