@@ -23,7 +23,7 @@ uv: ## Install uv with pip, if it is missing
 ##@ Cluster
 
 .PHONY: cluster down status images
-cluster: uv ## Start a whole Kubernetes with KServe here, or what is missing of it (as root; first time 30 min, then 1)
+cluster: uv ## Start a whole Kubernetes with KServe here, or what is missing of it (as root; the first time it builds all of it)
 	@$(CLUSTER) up
 
 down: uv ## Stop it and check that nothing of it is left
@@ -38,13 +38,13 @@ images: uv ## Rebuild and import the images whose sources changed
 ##@ Use
 
 .PHONY: demo
-demo: uv cluster ## Five releases on a real cluster: good ones promoted, bad ones rolled back (8 min once built)
+demo: uv cluster ## Five releases on a real cluster: good ones promoted, bad ones rolled back (about 6 min once built)
 	@$(RUN) python -m hack.demo
 
 ##@ Check
 
 .PHONY: test lint unit component chart e2e
-test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (25 min once built)
+test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (about 20 min once built)
 	@RUN="$(RUN)" bash hack/test.sh lint unit component chart e2e
 
 lint unit component chart e2e: uv ## One layer of the tests
