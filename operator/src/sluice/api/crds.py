@@ -1,4 +1,4 @@
-"""The four kinds of Sluice as CustomResourceDefinitions."""
+"""The kinds of Sluice as CustomResourceDefinitions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Any
 
 from sluice.api import GROUP, VERSION
 from sluice.api.base import Resource
+from sluice.api.governanceevidence import GovernanceEvidenceSpec, GovernanceEvidenceStatus
+from sluice.api.governanceexception import GovernanceExceptionSpec, GovernanceExceptionStatus
+from sluice.api.governancepolicy import GovernancePolicySpec, GovernancePolicyStatus
 from sluice.api.markers import Rule
+from sluice.api.modeldecision import ModelDecisionSpec, ModelDecisionStatus
 from sluice.api.modeldeployment import MAX_NAME, ModelDeploymentSpec, ModelDeploymentStatus
 from sluice.api.modelmonitor import ModelMonitorSpec, ModelMonitorStatus
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
@@ -58,6 +62,8 @@ class Kind:
     scope: Scope = Scope.NAMESPACED
     rules: tuple[Rule, ...] = ()
     """What must hold of the object as a whole; of its metadata, CEL sees the name alone."""
+    plural: str = ""
+    """The name in URLs; by default the singular with an s."""
     selectable: tuple[str, ...] = ()
     """JSON paths that ``kubectl get --field-selector`` may name."""
 
@@ -66,10 +72,9 @@ class Kind:
         """The name as typed after ``kubectl get``."""
         return self.name.lower()
 
-    @property
-    def plural(self) -> str:
-        """The name in URLs."""
-        return f"{self.singular}s"
+    def __post_init__(self) -> None:
+        if not self.plural:
+            object.__setattr__(self, "plural", f"{self.singular}s")
 
     def schema(self) -> Schema:
         """The schema of the whole object."""
@@ -156,6 +161,7 @@ MODEL_DEPLOYMENT = Kind(
         Column("Candidate", ".status.candidateRevision", "The revision being released."),
         Column("Step", ".status.step.index", "The current step of the rollout, counted from 1.", type="integer"),
         Column("Weight", ".status.step.weight", "The candidate's share of live traffic in percent.", type="integer"),
+        Column("Blocked-By", ".status.governance.blockedBy", "The controls that hold the release back."),
         Column("Message", ".status.message", "The state in one sentence.", wide=True),
         Column("URL", ".status.url", "Where the model answers.", wide=True),
         _AGE,
@@ -213,4 +219,89 @@ CLUSTER_MODEL_MONITOR = Kind(
     scope=Scope.CLUSTER,
 )
 
-KINDS = (MODEL_DEPLOYMENT, MODEL_REVISION, MODEL_MONITOR, CLUSTER_MODEL_MONITOR)
+GOVERNANCE_POLICY = Kind(
+    name="GovernancePolicy",
+    plural="governancepolicies",
+    short_name="gpol",
+    description="A GovernancePolicy says what must be true of a release, and who must have agreed to it.",
+    spec=GovernancePolicySpec,
+    status=GovernancePolicyStatus,
+    columns=(
+        Column("Tiers", ".spec.appliesTo.riskTiers", "The risk tiers it is about; empty means all."),
+        Column("Namespaces", ".spec.appliesTo.namespaces", "The namespaces it is about; empty means all."),
+        Column("Ready", f"{_READY}.status", "Whether it can be evaluated."),
+        Column("Reason", f"{_READY}.reason", "Why, in one word."),
+        Column("Message", f"{_READY}.message", "Why, in a sentence.", wide=True),
+        Column("Digest", ".status.digest", "What approvals and records name.", wide=True),
+        _AGE,
+    ),
+    scope=Scope.CLUSTER,
+)
+
+_ACCEPTED = '.status.conditions[?(@.type=="Accepted")]'
+
+MODEL_DECISION = Kind(
+    name="ModelDecision",
+    short_name="mdec",
+    description="A ModelDecision is one person's act on one release, such as an approval. It never changes.",
+    spec=ModelDecisionSpec,
+    status=ModelDecisionStatus,
+    selectable=(".spec.target.deployment", ".spec.action"),
+    columns=(
+        Column("Action", ".spec.action", "What was done."),
+        Column("Revision", ".spec.target.revision", "The revision it was done to."),
+        Column("Role", ".spec.role", "The role it was done in."),
+        Column("By", ".spec.actor.username", "Who did it."),
+        Column("Accepted", f"{_ACCEPTED}.status", "Whether it counts."),
+        Column("Why", f"{_ACCEPTED}.reason", "Why, in one word."),
+        Column("Expires", ".spec.expiresAt", "Until when it is valid.", type="date", wide=True),
+        Column("Message", f"{_ACCEPTED}.message", "Why, in a sentence.", wide=True),
+        _AGE,
+    ),
+)
+
+GOVERNANCE_EXCEPTION = Kind(
+    name="GovernanceException",
+    short_name="gexc",
+    description="A GovernanceException waives one control for one release, until a day.",
+    spec=GovernanceExceptionSpec,
+    status=GovernanceExceptionStatus,
+    selectable=(".spec.target.deployment",),
+    columns=(
+        Column("Control", ".spec.control", "The control that is waived."),
+        Column("Revision", ".spec.target.revision", "The revision it was granted for."),
+        Column("By", ".spec.approver.username", "Who granted it."),
+        Column("Ticket", ".spec.ticket", "The ticket of the exception."),
+        Column("Expires", ".spec.expiresAt", "Until when it holds.", type="date"),
+        Column("Accepted", f"{_ACCEPTED}.status", "Whether it is in force."),
+        Column("Message", f"{_ACCEPTED}.message", "Why, in a sentence.", wide=True),
+        _AGE,
+    ),
+)
+
+GOVERNANCE_EVIDENCE = Kind(
+    name="GovernanceEvidence",
+    short_name="gev",
+    description="GovernanceEvidence is a document that a record refers to by its digest. Sluice makes it; it never "
+    "changes.",
+    spec=GovernanceEvidenceSpec,
+    status=GovernanceEvidenceStatus,
+    selectable=(".spec.revision", ".spec.kind"),
+    columns=(
+        Column("Revision", ".spec.revision", "The revision whose record refers to it."),
+        Column("Kind", ".spec.kind", "What kind of document."),
+        Column("Digest", ".spec.digest", "SHA-256 over the decoded content.", wide=True),
+        _AGE,
+    ),
+)
+
+KINDS = (
+    MODEL_DEPLOYMENT,
+    MODEL_REVISION,
+    MODEL_MONITOR,
+    CLUSTER_MODEL_MONITOR,
+    GOVERNANCE_POLICY,
+    MODEL_DECISION,
+    GOVERNANCE_EXCEPTION,
+    GOVERNANCE_EVIDENCE,
+)

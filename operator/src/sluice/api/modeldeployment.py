@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from sluice.api.base import Conditions, Duration, Name, Quantity, Resource, Text, Time, Word
+from sluice.api.governance import GovernanceStatus
+from sluice.api.governancepolicy import RiskTier, Role
 from sluice.api.markers import ATOMIC, PASSTHROUGH, SET, Matching, Rule, map_by
 from sluice.api.verdict import MonitorResult
 
@@ -141,7 +143,7 @@ class ShadowStep(Resource):
 class ApprovalStep(Resource):
     """Waits for a person."""
 
-    role: Annotated[str, Field(min_length=1, max_length=63)]
+    role: Role
     """The role that may approve, for example model-validator."""
 
 
@@ -227,6 +229,9 @@ class Rollout(Resource):
     """The steps in order: shadow steps first, then rising weights, the last of them 100."""
     progress_deadline: Duration = timedelta(hours=4)
     """How long a rollout may take in all before onDeadline applies."""
+    approval_deadline: Duration = timedelta(hours=168)
+    """How long a rollout may wait for people, each time; then it is rolled back. The progressDeadline stands still
+    meanwhile."""
     on_deadline: OnDeadline = OnDeadline.ROLLBACK
     """What happens then: Rollback takes the traffic back, Pause keeps the weights and waits for a person."""
     rollback_window: Duration = timedelta(hours=24)
@@ -266,14 +271,6 @@ MonitorUses = Annotated[list[MonitorUse], Field(max_length=32), map_by("name")]
 """The gauges of a release; verdicts are told apart by the monitor's name."""
 
 
-class RiskTier(StrEnum):
-    """The model's tier in the bank's inventory."""
-
-    LOW = "Low"
-    MEDIUM = "Medium"
-    HIGH = "High"
-
-
 class Governance(Resource):
     """What reviewers need to know about this release; stated by the team, recorded by Sluice."""
 
@@ -289,6 +286,16 @@ class Governance(Resource):
     """Why this release is made."""
     ticket: Word | None = None
     """The change ticket."""
+    developers: Annotated[list[Word], Field(max_length=32), SET] = []
+    """Who developed the model, by Kubernetes username, beside those whom MLflow names."""
+    runbook: Annotated[str, Field(max_length=512)] | None = None
+    """Where it says how to switch the model off."""
+    escalation: Word | None = None
+    """Who is called when it must be switched off."""
+    log_retention: Duration | None = None
+    """How long requests and answers are kept."""
+    jurisdictions: Annotated[list[Annotated[str, Field(min_length=2, max_length=16)]], Field(max_length=32), SET] = []
+    """Whose law applies, such as US or EU."""
 
 
 class ModelDeploymentSpec(Resource):
@@ -374,3 +381,5 @@ class ModelDeploymentStatus(Resource):
     """The latest verdict of each monitor on the candidate."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Where the model answers."""
+    governance: GovernanceStatus | None = None
+    """What governance says of the release; absent where no policy applies."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from sluice.api.base import Conditions, Digest, Name, Resource, Text, Time, Word
-from sluice.api.markers import ATOMIC, Rule
+from sluice.api.base import Conditions, Digest, Duration, Name, Resource, Text, Time, Word
+from sluice.api.governance import PinnedPolicy
+from sluice.api.markers import ATOMIC, Rule, map_by
 from sluice.api.modeldeployment import Governance, MonitorUses, Rollout, Serving
+from sluice.api.record import MAX_RECORDS, ArchivedRecords, ChainLink, Record, Seal, SeenDecision
 from sluice.api.verdict import MonitorResult
 
 
@@ -72,6 +74,12 @@ class ModelRevisionSpec(Resource):
     """The gauges of this release."""
     governance: Governance | None = None
     """What the team stated about this release."""
+    policies: Annotated[list[PinnedPolicy], Field(max_length=32), map_by("name")] = []
+    """The governance policies that applied when this was asked for, by digest; none means it is not governed."""
+    requester: Word | None = None
+    """Who asked for it, as stamped at admission."""
+    previous: ChainLink | None = None
+    """Where the records of the revision before stood: from there this one's go on. Absent for the first."""
 
 
 class RevisionPhase(StrEnum):
@@ -133,6 +141,22 @@ class ModelRevisionStatus(Resource):
     """When it left the traffic: rolled back, superseded, or replaced by the next stable revision."""
     retired_at: Time | None = None
     """When its workload was removed."""
+    started_at: Time | None = None
+    """When nothing stood against it any more and its workload was asked for."""
+    waiting_since: Time | None = None
+    """Since when it waits for people, if it does; the progressDeadline stands still."""
+    waited: Duration = timedelta(0)
+    """How long it has waited for people, before that."""
+    evaluated: Digest | None = None
+    """SHA-256 over what the controls said when that was last recorded."""
+    decisions: Annotated[list[SeenDecision], Field(max_length=128), map_by("uid")] = []
+    """People's acts that were taken into account."""
+    records: Annotated[list[Record], Field(max_length=MAX_RECORDS), ATOMIC] = []
+    """What happened, oldest first, each bound to the one before by its hash."""
+    archived: ArchivedRecords | None = None
+    """Older records, where there were too many to hold here."""
+    seal: Seal | None = None
+    """How far the records are signed and anchored."""
 
     def current_step(self) -> StepRecord | None:
         """The record of the step being held, if one is."""

@@ -1,0 +1,82 @@
+"""Records: an append-only chain. Each record's hash covers all of it and the hash of the one before.
+
+A revision's first record goes on from where the records of the revision before stood (``spec.previous``), so that
+a deployment has one chain. ``engine/act.py`` writes a status with its records as one write: a record is there if
+and only if the state that it speaks of is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluice.api.base import format_time
+from sluice.api.governance import EvidenceReference
+from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
+from sluice.api.record import ORIGIN, Record, RecordKind
+from sluice.core.identity import digest
+
+OPERATOR = "sluice"
+"""The actor of what no person did."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What happened, before it has a place in the chain."""
+
+    kind: RecordKind
+    reason: str
+    message: str
+    actor: str = OPERATOR
+    evidence: tuple[EvidenceReference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last record of a chain: its number (-1 before the first) and its hash."""
+
+    sequence: int
+    hash: str
+
+
+def hash_of(record: Record) -> str:
+    """SHA-256 over canonical JSON of every field but the hash itself."""
+    content = record.dump()
+    del content["hash"]
+    return digest(content)
+
+
+def head(spec: ModelRevisionSpec, status: ModelRevisionStatus) -> Head:
+    """Where a revision's chain stands."""
+    if status.records:
+        return Head(status.records[-1].sequence, status.records[-1].hash)
+    if status.archived is not None:
+        return Head(status.archived.until, status.archived.hash)
+    return Head(-1, spec.previous.hash if spec.previous else ORIGIN)
+
+
+def chained(at: Head, entries: Sequence[Entry], now: datetime) -> list[Record]:
+    """Records for the entries, in order, bound to the head and to each other."""
+    made: list[Record] = []
+    for entry in entries:
+        record = Record(
+            sequence=at.sequence + 1,
+            time=now,
+            kind=entry.kind,
+            actor=entry.actor,
+            reason=entry.reason,
+            message=entry.message[:1024],
+            evidence=list(entry.evidence),
+            previous_hash=at.hash,
+            hash=ORIGIN,
+        )
+        record = record.model_copy(update={"hash": hash_of(record)})
+        made.append(record)
+        at = Head(record.sequence, record.hash)
+    return made
+
+
+def story(records: Sequence[Record]) -> str:
+    """The chain in lines, for people."""
+    return "\n".join(f"{r.sequence:>3} {format_time(r.time)} {r.kind} by {r.actor}: {r.message}" for r in records)
