@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sluice.api.evidence import ModelEvidence
 from sluice.api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus, MonitorKind, MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus, ResolvedModel, RevisionPhase
+from sluice.api.record import Seal
 from sluice.api.verdict import MonitorResult
+from sluice.core.governance.facts import Decision, Guard, Policy, Waiver
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,43 @@ MonitorKey = tuple[MonitorKind, str]
 
 
 @dataclass(frozen=True)
+class RuleOutcome:
+    """What a custom rule came to: ``passed``, or why not. An error is not a pass."""
+
+    passed: bool
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Oversight:
+    """What governance looks at beside the release itself. Nothing of it, and the release is not governed."""
+
+    policies: tuple[Policy, ...] = ()
+    """Those that apply to this deployment."""
+    decisions: tuple[Decision, ...] = ()
+    """People's acts that name this deployment, oldest first."""
+    waivers: tuple[Waiver, ...] = ()
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """Registry name to Kubernetes username."""
+    requester: str | None = None
+    """Who changed the deployment's spec, as stamped at admission."""
+    evidence: Mapping[str, ModelEvidence] = field(default_factory=dict)
+    """What the registry says, by revision name; missing where it was not read yet."""
+    evidence_problems: Mapping[str, str] = field(default_factory=dict)
+    """Why it could not be read, by revision name."""
+    guards: tuple[Guard, ...] = ()
+    unmanaged: tuple[str, ...] = ()
+    hand_edits: tuple[str, ...] = ()
+    inventory_elsewhere: tuple[str, ...] = ()
+    seals: Mapping[str, Seal] = field(default_factory=dict)
+    """How far records are signed and anchored, by revision name."""
+    anchoring: bool = False
+    logging: bool = False
+    rules: Mapping[str, RuleOutcome] = field(default_factory=dict)
+    """Outcomes of custom rules, by the key of the question (``custom.py``)."""
+
+
+@dataclass(frozen=True)
 class World:
     """One ModelDeployment and everything that matters to it, seen at one time."""
 
@@ -185,6 +225,7 @@ class World:
     results: Mapping[tuple[str, str], MonitorResult] = field(default_factory=dict)
     """Latest verdicts by (revision name, monitor name); workload monitors are judged in the core."""
     environment: Environment = Environment()
+    oversight: Oversight = Oversight()
 
     def monitor(self, use: MonitorUse) -> ModelMonitorSpec | None:
         """The definition behind one use of a monitor, or None if there is none of that name."""

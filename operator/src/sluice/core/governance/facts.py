@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sluice.api.base import Condition
 from sluice.api.evidence import ModelEvidence
 from sluice.api.governance import PinnedPolicy
 from sluice.api.governanceexception import GovernanceExceptionSpec
-from sluice.api.governancepolicy import RequiredApproval
+from sluice.api.governancepolicy import GovernancePolicySpec, RequiredApproval
 from sluice.api.modeldecision import ModelDecisionSpec
 from sluice.api.modeldeployment import Governance, MonitorUse, Rollout, Serving
 from sluice.api.modelmonitor import ModelMonitorSpec
@@ -34,6 +35,16 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True)
+class Policy:
+    """A GovernancePolicy as last seen."""
+
+    name: str
+    spec: GovernancePolicySpec
+    changed_at: datetime | None = None
+    """When it was made, or last changed as far as that is known."""
+
+
+@dataclass(frozen=True)
 class Decision:
     """A ModelDecision as last seen."""
 
@@ -41,6 +52,8 @@ class Decision:
     uid: str
     created_at: datetime
     spec: ModelDecisionSpec
+    answer: Condition | None = None
+    """Its condition Accepted, if it was answered."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +61,11 @@ class Waiver:
     """A GovernanceException as last seen."""
 
     name: str
+    uid: str
     created_at: datetime
     spec: GovernanceExceptionSpec
+    answer: Condition | None = None
+    """Its condition Accepted, if it was answered."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +142,8 @@ class Facts:
     """All decisions that name this deployment, oldest first."""
     waivers: tuple[Waiver, ...] = ()
     """All exceptions that name this deployment."""
+    started: bool = False
+    """Whether its workload was asked for: before that nothing can have been measured."""
     weight: int = 0
     """The share of live traffic that the next step would give it, in percent."""
     records: tuple[Record, ...] = ()
