@@ -147,6 +147,8 @@ class ModelRevisionStatus(Resource):
     """Since when it waits for people, if it does; the progressDeadline stands still."""
     waited: Duration = timedelta(0)
     """How long it has waited for people, before that."""
+    policy_digest: Digest | None = None
+    """The policies that it was last judged under while it was being released."""
     evaluated: Digest | None = None
     """SHA-256 over what the controls said when that was last recorded."""
     decisions: Annotated[list[SeenDecision], Field(max_length=128), map_by("uid")] = []

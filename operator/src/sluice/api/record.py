@@ -101,11 +101,11 @@ class SeenDecision(Resource):
     """A person's act that was taken into account, so that it is carried out once."""
 
     name: Name
-    """The ModelDecision's name."""
+    """The ModelDecision's or GovernanceException's name."""
     uid: Annotated[str, Field(max_length=64)]
     """Its metadata.uid."""
-    action: Action
-    """What was done."""
+    action: Action | None = None
+    """What was done; absent for a GovernanceException that came into force."""
 
 
 class Seal(Resource):

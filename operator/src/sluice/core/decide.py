@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sluice.api.modelrevision import RevisionPhase
 from sluice.core import gates, rollout, status
 from sluice.core.draft import Draft
 from sluice.core.plan import Plan
@@ -18,11 +19,13 @@ def decide(world: World, now: datetime) -> Plan:
     """
     draft = Draft(world, now)
     rollout.advance(draft)
-    running = [revision for revision in draft.revisions if revision.running]
+    running = [r for r in draft.revisions if r.running and (r.status.started_at or r.phase is not RevisionPhase.PENDING)]
     gone = [revision for revision in draft.revisions if not revision.running]
     candidate = draft.candidate
     return Plan(
+        evidence=draft.evidence,
         statuses=draft.writes,
+        answers=tuple(draft.answers),
         create=draft.create,
         run=tuple(revision.name for revision in running),
         route=draft.intent,
@@ -30,6 +33,7 @@ def decide(world: World, now: datetime) -> Plan:
         forget=tuple(draft.forget),
         status=status.derive(draft),
         events=tuple(draft.events),
+        questions=draft.questions,
         evaluations=gates.evaluations(world, draft.revisions, candidate, draft.stable, now) if candidate else (),
         requeue_after=draft.requeue_after,
     )

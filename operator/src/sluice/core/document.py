@@ -1,7 +1,7 @@
 """Document: a World as canonical JSON and back, so that what a decision was based on can be kept and decided on again.
 
-The form follows the types: a dataclass is an object, a resource its own JSON, a mapping a list of pairs (its keys
-need not be strings), a tuple a list. Where a field may be one of several dataclasses, ``is`` names which.
+The form follows the types: a dataclass is an object, a resource its own JSON, a mapping an object, or a list of pairs where
+its keys are not strings, a tuple a list. Where a field may be one of several dataclasses, ``is`` names which.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def encode(value: Any) -> Any:
             return format_time(value)
         case str() | int() | float() | bool() | None:
             return value
+        case Mapping() if all(isinstance(key, str) for key in value):
+            return {str(key): encode(item) for key, item in value.items()}
         case Mapping():
             pairs = [[encode(key), encode(item)] for key, item in value.items()]
             return sorted(pairs, key=lambda pair: json.dumps(pair[0], sort_keys=True))
@@ -77,7 +79,8 @@ def _decoded(kind: Any, data: Any) -> Any:
         return [_decoded(get_args(kind)[0], item) for item in data]
     if origin is not None and issubclass(origin, Mapping):
         keys, values = get_args(kind)
-        return {_hashable(_decoded(keys, key)): _decoded(values, item) for key, item in data}
+        pairs = data.items() if isinstance(data, dict) else data
+        return {_hashable(_decoded(keys, key)): _decoded(values, item) for key, item in pairs}
     if kind is datetime:
         return parse_time(data)
     if kind is Any or kind in (str, int, float, bool, type(None)):

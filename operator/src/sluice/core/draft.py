@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
+from sluice.api.base import Condition, ConditionStatus
+from sluice.api.governance import EvidenceReference
+from sluice.api.governanceevidence import EvidenceKind
+from sluice.api.governancepolicy import Before
 from sluice.api.modelrevision import ModelRevisionStatus, RevisionPhase, StepRecord
-from sluice.core import lanes
-from sluice.core.plan import Event, EventType, NewRevision, StatusWrite
+from sluice.api.record import RecordKind
+from sluice.core import document, identity, lanes, records
+from sluice.core.gates import Judgement
+from sluice.core.governance import standing
+from sluice.core.governance.custom import Question
+from sluice.core.governance.facts import Decision
+from sluice.core.governance.standing import Obstacle, Standing
+from sluice.core.plan import Answer, Event, EventType, NewEvidence, NewRevision, StatusWrite
 from sluice.core.preflight import Problem
+from sluice.core.records import OPERATOR, Entry
 from sluice.core.world import Revision, RouteIntent, WorkloadState, World
+
+_RECORDED = {
+    RevisionPhase.PAUSED: RecordKind.PAUSED,
+    RevisionPhase.PROMOTED: RecordKind.PROMOTED,
+    RevisionPhase.ROLLED_BACK: RecordKind.ROLLED_BACK,
+    RevisionPhase.SUPERSEDED: RecordKind.SUPERSEDED,
+}
+"""Phases whose entry is put on record; of the others, the steps are."""
 
 
 class Draft:
     """The world's revisions with the changes made so far, and what has been decided beside them.
 
+    What people and reviewers are told of it, the records, is made when all is decided, in the order of the writes.
     Later rules see what earlier ones changed. Every change is one status write of one revision, and any
     prefix of the writes leaves a world from which the rules carry on.
     """
@@ -27,6 +50,9 @@ class Draft:
         self.create: NewRevision | None = None
         self.forget: list[str] = []
         self.events: list[Event] = []
+        self.answers: list[Answer] = []
+        self._entries: dict[str, list[Entry]] = defaultdict(list)
+        self._standings: dict[str, Standing | None] = {}
         self._revisions = {revision.name: revision for revision in world.revisions}
         self._changed: dict[str, ModelRevisionStatus] = {}
         self._alarm: datetime | None = None
@@ -77,15 +103,25 @@ class Draft:
         status = current.status.model_copy(update=changes)
         if status == current.status:
             return current
-        updated = Revision(current.name, current.spec, status)
+        updated = replace(current, status=status)
         self._revisions[revision.name] = updated
         self._changed.pop(revision.name, None)  # to the end: a lane is vacated before it is entered
         self._changed[revision.name] = status
         return updated
 
     def enter(self, revision: Revision, phase: RevisionPhase, reason: str, message: str, **changes: Any) -> Revision:
-        """Move a revision to a phase, saying why."""
-        return self.update(revision, phase=phase, reason=reason, message=message[:1024], **changes)
+        """Move a revision to a phase, saying why; on record, where that means something."""
+        before = self._revisions[revision.name].phase
+        revision = self.update(revision, phase=phase, reason=reason, message=message[:1024], **changes)
+        resumed = before is RevisionPhase.PAUSED and phase is RevisionPhase.PROGRESSING
+        kind = RecordKind.RESUMED if resumed else _RECORDED.get(phase)
+        if kind is not None and phase is not before:
+            self.note(revision, kind, reason, message)
+        return revision
+
+    def latest(self, revision: Revision) -> Revision:
+        """A revision with all the changes made to it so far."""
+        return self._revisions[revision.name]
 
     def record(self, revision: Revision, **changes: Any) -> Revision:
         """Change the record of the revision's current step."""
@@ -96,6 +132,80 @@ class Draft:
         """Begin the record of a step; it counts as started only once the gateway was seen to apply it."""
         records = [*revision.status.steps, StepRecord(index=index, weight=weight)][-64:]
         return self.update(revision, step=index, steps=records)
+
+    def close_step(self, revision: Revision, judgement: Judgement | None = None) -> Revision:
+        """End the record of the current step, with what the gates said if they were asked."""
+        record = revision.status.current_step()
+        if record is None or record.finished_at is not None:
+            return revision
+        results = {} if judgement is None else {"results": list(judgement.results)[:32]}
+        revision = self.record(revision, finished_at=self.now, **results)
+        closed = revision.status.steps[-1]
+        said = ", ".join(f"{result.name} {result.verdict}" for result in closed.results)
+        self.note(
+            revision,
+            RecordKind.STEP_FINISHED,
+            "StepFinished",
+            f"step {closed.index + 1}, {closed.weight} % of the traffic: {said or 'no gate was asked'}",
+            evidence=(EvidenceReference(name="step", digest=identity.digest(closed.dump())),),
+        )
+        return revision
+
+    def wait(self, revision: Revision) -> Revision:
+        """The release waits for people from now on, if it did not already; its deadline stands still."""
+        if revision.status.waiting_since is not None:
+            return revision
+        return self.update(revision, waiting_since=self.now)
+
+    def go_on(self, revision: Revision) -> Revision:
+        """It waits no longer."""
+        since = revision.status.waiting_since
+        if since is None:
+            return revision
+        return self.update(revision, waiting_since=None, waited=revision.status.waited + (self.now - since))
+
+    def note(
+        self,
+        revision: Revision,
+        kind: RecordKind,
+        reason: str,
+        message: str,
+        *,
+        actor: str = OPERATOR,
+        evidence: tuple[EvidenceReference, ...] = (),
+    ) -> None:
+        """Put something on the revision's record."""
+        self._entries[revision.name].append(Entry(kind, reason, message[:1024], actor, evidence))
+        self._changed.setdefault(revision.name, self._revisions[revision.name].status)
+
+    def standing(self, revision: Revision) -> Standing | None:
+        """What governance says of a revision, by what was seen when this decision began."""
+        if revision.name not in self._standings:
+            seen = self._revisions[revision.name]
+            self._standings[revision.name] = standing.of(self.world, seen, self.stable, self.now)
+        return self._standings[revision.name]
+
+    def obstacles(self, revision: Revision, before: Before) -> tuple[Obstacle, ...]:
+        """What governance holds against going on to a point; nothing, where nothing governs."""
+        found = self.standing(revision)
+        return found.obstacles(before) if found is not None else ()
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Custom rules that must be evaluated before this is known to the end."""
+        known = [found for found in self._standings.values() if found is not None]
+        return tuple({q.key: q for found in known for q in found.questions}.values())
+
+    def answer(self, decision: Decision, status: ConditionStatus, reason: str, message: str) -> None:
+        """Tell a person what came of their decision, if that is news."""
+        before = decision.answer
+        if before is not None and (before.status, before.reason) == (status, reason):
+            return
+        changed = before.last_transition_time if before is not None and before.status == status else self.now
+        said = Condition(
+            type="Accepted", status=status, reason=reason, message=message[:4096], last_transition_time=changed
+        )
+        self.answers.append(Answer(decision.name, said))
 
     def say(self, reason: str, message: str, revision: Revision | None = None, *, warn: bool = False) -> None:
         """Tell people, once: an Event, a log line, a count."""
@@ -112,7 +222,36 @@ class Draft:
         """How long until the earliest alarm."""
         return max(self._alarm - self.now, timedelta(0)) if self._alarm is not None else None
 
+    @cached_property
+    def _inputs(self) -> str:
+        return document.text(records.inputs(self.world))
+
+    @property
+    def evidence(self) -> tuple[NewEvidence, ...]:
+        """What the records of this decision refer to."""
+        recorded = [self._revisions[name] for name in self._changed if self._recorded(name)]
+        if not recorded:
+            return ()
+        owner = max(recorded, key=lambda revision: revision.number)
+        content = self._inputs
+        return (NewEvidence(owner.name, EvidenceKind.INPUTS, document.digest(content), content),)
+
     @property
     def writes(self) -> tuple[StatusWrite, ...]:
-        """The changed statuses, in the order in which they last changed."""
-        return tuple(StatusWrite(name, status) for name, status in self._changed.items())
+        """The changed statuses with their records, in the order in which they last changed."""
+        return tuple(StatusWrite(name, self._with_records(name, status)) for name, status in self._changed.items())
+
+    def _recorded(self, name: str) -> list[Entry]:
+        """What is to be put on a revision's record: of a new one, first that it was made."""
+        revision = self._revisions[name]
+        fresh = not revision.status.records and revision.status.archived is None
+        return ([records.created(revision)] if fresh else []) + self._entries[name]
+
+    def _with_records(self, name: str, status: ModelRevisionStatus) -> ModelRevisionStatus:
+        entries = self._recorded(name)
+        if not entries:
+            return status
+        basis = EvidenceReference(name="inputs", digest=document.digest(self._inputs))
+        based = [replace(entry, evidence=(*entry.evidence, basis)) for entry in entries]
+        at = records.head(self._revisions[name].spec, status)
+        return status.model_copy(update={"records": [*status.records, *records.chained(at, based, self.now)]})

@@ -11,7 +11,7 @@ from sluice.api.modelrevision import StepRecord
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import lanes, reasons, steps
 from sluice.core.plan import Evaluation
-from sluice.core.steps import PlannedStep, StepKind
+from sluice.core.steps import PlannedStep
 from sluice.core.world import Revision, WorkloadState, World
 
 WORKLOAD = MonitorUse(name="workload-health")
@@ -90,12 +90,17 @@ def judge_workload(world: World, revision: Revision, now: datetime, *, exposed: 
         verdict, message = Verdict.FAIL, f"no pod answers its share of the traffic: {message}"
     elif workload.state is WorkloadState.READY:
         verdict, reason, message = Verdict.PASS, reasons.WORKLOAD_READY, "all pods are ready"
-    elif revision.status.lane is None and now - revision.targeted_at > limits.start_timeout:
+    elif revision.status.lane is None and now - asked_for(revision) > limits.start_timeout:
         verdict = Verdict.FAIL
         message = f"not ready after {int(limits.start_timeout.total_seconds())} s: {message}"
     return MonitorResult(
         name=use.name, verdict=verdict, reason=reason, message=message, mode=MonitorMode.GATE, observed_at=now
     )
+
+
+def asked_for(revision: Revision) -> datetime:
+    """Since when its workload is meant to exist: a release may have waited for people before."""
+    return revision.status.started_at or revision.targeted_at
 
 
 def _missing_monitor(use: MonitorUse) -> MonitorResult:
@@ -153,8 +158,6 @@ def evaluations(
     """What must be measured for the revision's current step: levels all the time, drift when the hold ends."""
     step, record = steps.current(revision, stable), revision.status.current_step()
     if step is None or record is None or record.started_at is None or revision.status.lane is None:
-        return ()
-    if step.kind is StepKind.APPROVAL:
         return ()
     wanted: list[Evaluation] = []
     for use in revision.spec.monitors:

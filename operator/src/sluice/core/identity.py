@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from sluice.api.base import Resource
-from sluice.api.modeldeployment import ModelDeploymentSpec, MonitorUse, Rollout, Serving
+from sluice.api.modeldeployment import ModelDeploymentSpec, Serving
 from sluice.api.modelrevision import ResolvedModel
 
 
@@ -38,6 +38,8 @@ def workload(model: ResolvedModel, serving: Serving) -> str:
     return digest({"model": pinned, "serving": _stated(serving)})
 
 
-def plan(rollout: Rollout, monitors: list[MonitorUse]) -> str:
-    """How a release is judged: its steps and gauges."""
-    return digest({"rollout": _stated(rollout), "monitors": [_stated(use) for use in monitors]})
+def plan(spec: ModelDeploymentSpec) -> str:
+    """How a release is judged: its steps and gauges, and what the team stated about it."""
+    judged = {"rollout": _stated(spec.rollout), "monitors": [_stated(use) for use in spec.monitors]}
+    stated = {"governance": _stated(spec.governance)} if spec.governance is not None else {}
+    return digest(judged | stated)

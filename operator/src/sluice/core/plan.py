@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sluice.api.base import Condition
+from sluice.api.governanceevidence import EvidenceKind
 from sluice.api.modeldeployment import ModelDeploymentStatus, MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
+from sluice.core.governance.custom import Question
 from sluice.core.world import RouteIntent
 
 
@@ -81,11 +84,34 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class NewEvidence:
+    """A document that records refer to; written before them."""
+
+    revision: str
+    kind: EvidenceKind
+    digest: str
+    content: str
+    """JSON text; the digest is over its bytes."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a person's decision or exception: its condition Accepted."""
+
+    decision: str
+    condition: Condition
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to do, in this order. Everything is idempotent; an empty plan writes nothing."""
 
+    evidence: tuple[NewEvidence, ...]
+    """Documents that the statuses refer to."""
     statuses: tuple[StatusWrite, ...]
     """Changed revision statuses, in order."""
+    answers: tuple[Answer, ...]
+    """Decisions whose condition changed."""
     create: NewRevision | None
     """The next revision, if the spec asks for one."""
     run: tuple[str, ...]
@@ -99,6 +125,8 @@ class Plan:
     status: ModelDeploymentStatus
     """The deployment's status; written only if it differs from the one seen."""
     events: tuple[Event, ...]
+    questions: tuple[Question, ...]
+    """Custom rules to be evaluated."""
     evaluations: tuple[Evaluation, ...]
     """Verdicts to obtain from now on, until a later plan says otherwise."""
     requeue_after: timedelta | None

@@ -8,7 +8,7 @@ and only if the state that it speaks of is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluice.api.base import format_time
@@ -16,6 +16,7 @@ from sluice.api.governance import EvidenceReference
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
 from sluice.api.record import ORIGIN, Record, RecordKind
 from sluice.core.identity import digest
+from sluice.core.world import Revision, World
 
 OPERATOR = "sluice"
 """The actor of what no person did."""
@@ -80,3 +81,53 @@ def chained(at: Head, entries: Sequence[Entry], now: datetime) -> list[Record]:
 def story(records: Sequence[Record]) -> str:
     """The chain in lines, for people."""
     return "\n".join(f"{r.sequence:>3} {format_time(r.time)} {r.kind} by {r.actor}: {r.message}" for r in records)
+
+
+def created(revision: Revision) -> Entry:
+    """The first record of a revision."""
+    model = revision.spec.model
+    asked = f", asked for by {revision.spec.requester}" if revision.spec.requester else ""
+    return Entry(
+        RecordKind.CREATED,
+        "RevisionCreated",
+        f"{revision.name}: model {model.name} version {model.version}, {model.digest}{asked}",
+        evidence=(EvidenceReference(name="spec", digest=digest(revision.spec.dump())),),
+    )
+
+
+def inputs(world: World) -> World:
+    """The world as it is kept: of every chain the last record alone, which is all that a decision looks at."""
+    slim = [
+        replace(revision, status=revision.status.model_copy(update={"records": revision.status.records[-1:]}))
+        for revision in world.revisions
+    ]
+    return replace(world, revisions=tuple(slim))
+
+
+def may_be_forgotten(revision: Revision) -> bool:
+    """Whether a revision may be deleted: one that is governed not before its records are anchored or exported."""
+    if not revision.spec.policies:
+        return True
+    seal = revision.status.seal
+    at = head(revision.spec, revision.status)
+    return revision.exported == at.hash or (seal is not None and seal.anchor is not None and seal.hash == at.hash)
+
+
+def chain_problem(spec: ModelRevisionSpec, status: ModelRevisionStatus) -> str:
+    """What is wrong with a revision's chain, in a sentence; empty if nothing."""
+    if not status.records:
+        return ""
+    at: Head | None = None
+    if status.archived is not None:
+        at = Head(status.archived.until, status.archived.hash)
+    elif status.records[0].sequence == 0:
+        at = Head(-1, spec.previous.hash if spec.previous else ORIGIN)
+    for record in status.records:
+        if at is not None and record.sequence != at.sequence + 1:
+            return f"record {record.sequence} follows record {at.sequence}"
+        if at is not None and record.previous_hash != at.hash:
+            return f"record {record.sequence} is not bound to the one before"
+        if record.hash != hash_of(record):
+            return f"record {record.sequence} was changed after it was written"
+        at = Head(record.sequence, record.hash)
+    return ""

@@ -19,13 +19,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sluice.api.modeldeployment import OnDeadline
-from sluice.api.modelrevision import ModelRevisionSpec, RevisionPhase
+from sluice.api.governance import EvidenceReference
+from sluice.api.modelrevision import ModelRevisionSpec, ResolvedModel, RevisionPhase
+from sluice.api.record import ChainLink, RecordKind
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import gates, identity, lanes, preflight, reasons, steps
+from sluice.core import consent, decisions, gates, identity, lanes, preflight, reasons, records, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
+from sluice.core.governance import policy
 from sluice.core.plan import NewRevision
+from sluice.core.rollback import end_late, past_deadline, roll_back
 from sluice.core.steps import NO_HOLD, PlannedStep, StepKind
 from sluice.core.world import Resolved, Revision, WorkloadState, World
 
@@ -40,12 +43,15 @@ _FAILURE_REASONS = {"slo": reasons.SLO_BREACHED, "drift": reasons.DRIFT_DETECTED
 def advance(draft: Draft) -> None:
     """Apply every rule once, in order."""
     close_replaced(draft)
+    decisions.take(draft)
     follow_spec(draft)
     supersede(draft)
+    consent.record(draft)
     leave_lanes(draft)
     progress(draft)
     retire(draft)
     forget(draft)
+    seal(draft)
 
 
 def settled(world: World) -> bool:
@@ -57,8 +63,9 @@ def settled(world: World) -> bool:
 def _answers(world: World, target: Revision) -> bool:
     if target.source != identity.source(world.spec):
         return False
-    # A plan edited in mid-release is a new release: the record must name the plan that judged it.
-    return not target.in_progress or target.spec.plan == identity.plan(world.spec.rollout, world.spec.monitors)
+    # A plan edited in mid-release is a new release: the record must name the plan that judged it, and what was
+    # stated about it.
+    return not target.in_progress or target.spec.plan == identity.plan(world.spec)
 
 
 def close_replaced(draft: Draft) -> None:
@@ -72,34 +79,40 @@ def close_replaced(draft: Draft) -> None:
             and revision.status.finished_at is None
         ):
             draft.update(revision, finished_at=stable.status.promoted_at)
+            message = f"{stable.name} was promoted in its place"
+            draft.note(revision, RecordKind.REPLACED, reasons.REPLACED, message)
 
 
 def follow_spec(draft: Draft) -> None:
     """Make the revision that the spec asks for, or turn back to one that still runs."""
     world, target = draft.world, draft.target
     if target is not None and _answers(world, target):
+        if decisions.retried(target):
+            draft.create = _again(draft, target)
         return
     draft.problem = preflight.problem(world)
     if draft.problem is not None or not isinstance(world.resolution, Resolved):
         return
     source = identity.source(world.spec)
     workload = identity.workload(world.resolution.model, world.spec.serving)
-    plan = identity.plan(world.spec.rollout, world.spec.monitors)
+    plan = identity.plan(world.spec)
     if target is not None and target.in_progress and (target.spec.identity, target.spec.plan) == (workload, plan):
         draft.update(target, source=source)  # stated differently, meaning the same
         return
     asked_at = draft.later_than(target.targeted_at if target else None)
     reusable = _reusable(draft, workload)
     if reusable is not None:
-        draft.update(reusable, source=source, targeted_at=asked_at)
-        draft.say(reasons.REVISION_REUSED, f"the spec asks for {reusable.name} again, which still runs", reusable)
+        message = f"the spec asks for {reusable.name} again, which still runs"
+        reusable = draft.update(reusable, source=source, targeted_at=asked_at)
+        draft.note(reusable, RecordKind.REUSED, reasons.REVISION_REUSED, message)
+        draft.say(reasons.REVISION_REUSED, message, reusable)
         return
-    draft.create = _new_revision(world, world.resolution, source, workload, plan, asked_at)
-    draft.say(
-        reasons.REVISION_CREATED,
-        f"{draft.create.name}: model {world.resolution.model.name} version {world.resolution.model.version}, "
-        f"{world.resolution.model.digest}",
-    )
+    draft.create = _new_revision(draft, world.resolution.model, asked_at)
+
+
+def _again(draft: Draft, target: Revision) -> NewRevision:
+    """A person asked for what was rolled back once more: a release of its own, by the plan as it is now."""
+    return _new_revision(draft, target.spec.model, draft.later_than(target.targeted_at))
 
 
 def _reusable(draft: Draft, workload: str) -> Revision | None:
@@ -112,24 +125,37 @@ def _reusable(draft: Draft, workload: str) -> Revision | None:
     return max(same, key=lambda r: r.number, default=None)
 
 
-def _new_revision(
-    world: World, resolution: Resolved, source: str, workload: str, plan: str, now: datetime
-) -> NewRevision:
+def _new_revision(draft: Draft, model: ResolvedModel, asked_at: datetime) -> NewRevision:
+    world = draft.world
     number = max((revision.number for revision in world.revisions), default=0) + 1
     spec = ModelRevisionSpec(
         deployment=world.name,
         revision=number,
-        identity=workload,
-        plan=plan,
-        source=source,
-        requested_at=now,
-        model=resolution.model,
+        identity=identity.workload(model, world.spec.serving),
+        plan=identity.plan(world.spec),
+        source=identity.source(world.spec),
+        requested_at=asked_at,
+        model=model,
         serving=world.spec.serving,
         rollout=world.spec.rollout,
         monitors=world.spec.monitors,
         governance=world.spec.governance,
+        policies=list(policy.pinned(world.oversight.policies)),
+        requester=world.oversight.requester,
+        previous=_link(world),
     )
-    return NewRevision(f"{world.name}-r{number}", spec)
+    made = NewRevision(f"{world.name}-r{number}", spec)
+    draft.say(reasons.REVISION_CREATED, f"{made.name}: model {model.name} version {model.version}, {model.digest}")
+    return made
+
+
+def _link(world: World) -> ChainLink | None:
+    """Where the records of the latest revision stand: the next one's go on from there."""
+    if not world.revisions:
+        return None
+    last = world.revisions[-1]
+    head = records.head(last.spec, last.status)
+    return ChainLink(revision=last.name, sequence=head.sequence, hash=head.hash) if head.sequence >= 0 else None
 
 
 def supersede(draft: Draft) -> None:
@@ -139,7 +165,7 @@ def supersede(draft: Draft) -> None:
         if target is not None and revision.in_progress and revision.name != target.name:
             message = f"the spec asked for {target.name} before this one was promoted"
             draft.enter(
-                _close_step(draft, revision),
+                draft.close_step(revision),
                 RevisionPhase.SUPERSEDED,
                 reasons.SUPERSEDED,
                 message,
@@ -196,17 +222,24 @@ def _return_to(draft: Draft, target: Revision) -> None:
 
 
 def _start(draft: Draft, revision: Revision) -> None:
+    if consent.rejected(draft, revision):
+        return
+    if revision.status.started_at is None:
+        if not consent.granted(draft, revision):
+            return
+        revision = draft.update(draft.latest(revision), started_at=draft.now)
+        draft.note(revision, RecordKind.STARTED, reasons.STARTED, "nothing stands against it; its workload is asked for")
     workload = draft.world.workload(revision)
     judged = gates.judge_workload(draft.world, revision, draft.now)
     if judged.verdict is Verdict.FAIL:
         said = judged.message if judged.message.startswith(judged.reason) else f"{judged.reason}: {judged.message}"
         roll_back(draft, revision, reasons.WORKLOAD_UNHEALTHY, said)
-    elif _past_deadline(draft, revision):
-        _end_late(draft, revision, f"its workload is not ready: {workload.message}")
+    elif past_deadline(draft, revision):
+        end_late(draft, revision, f"its workload is not ready: {workload.message}")
     elif workload.state is not WorkloadState.READY:
         message = f"waiting for the workload: {workload.message}"
         draft.enter(revision, RevisionPhase.PENDING, workload.reason or reasons.WORKLOAD_STARTING, message)
-        draft.wake(revision.targeted_at + gates.workload_limits(draft.world, revision)[1].start_timeout)
+        draft.wake(gates.asked_for(revision) + gates.workload_limits(draft.world, revision)[1].start_timeout)
     elif revision.status.lane is None:
         if _route_settled(draft):
             _enter_lane(draft, revision)
@@ -241,12 +274,14 @@ def _hold(draft: Draft, revision: Revision) -> None:
     if (failure := judgement.failure) is not None:
         kind = _kind(draft, revision, failure)
         roll_back(draft, revision, kind, f"{failure.name}: {failure.message}", judgement)
+    elif consent.rejected(draft, revision):
+        return
     elif record.started_at is None:
         _begin_step(draft, revision, step)
     elif revision.phase is RevisionPhase.PAUSED:
         return
-    elif _past_deadline(draft, revision):
-        _end_late(draft, revision, _waiting(judgement), judgement)
+    elif past_deadline(draft, revision):
+        end_late(draft, revision, _waiting(judgement), judgement)
     else:
         _watch(draft, revision, step, record.started_at, judgement)
 
@@ -258,10 +293,11 @@ def _begin_step(draft: Draft, revision: Revision, step: PlannedStep) -> None:
         index = (revision.status.step or 0) + 1
         copies = f", {step.mirror} % mirrored" if step.mirror else ""
         message = f"{revision.name}: step {index} of {len(plan)}, {step.weight} % of the traffic{copies}"
+        draft.note(revision, RecordKind.STEP_STARTED, reasons.STEP_STARTED, message)
         draft.say(reasons.STEP_STARTED, message, revision)
         draft.wake(draft.now + step.hold)
-    elif _past_deadline(draft, revision):
-        _end_late(draft, revision, "the gateway did not carry out the step")
+    elif past_deadline(draft, revision):
+        end_late(draft, revision, "the gateway did not carry out the step")
 
 
 def _watch(draft: Draft, revision: Revision, step: PlannedStep, started: datetime, judgement: Judgement) -> None:
@@ -269,26 +305,34 @@ def _watch(draft: Draft, revision: Revision, step: PlannedStep, started: datetim
     known = {result.name for result in revision.status.steps[-1].results}
     if fresh := [look for look in looks if look.name not in known]:
         revision = draft.record(revision, results=[*revision.status.steps[-1].results, *fresh])
+        for look in fresh:
+            _note_verdict(draft, revision, look)
     over = started + step.hold
     if draft.now < over:
         draft.wake(over)
         return
-    draft.wake(revision.targeted_at + revision.spec.rollout.progress_deadline)
+    past_deadline(draft, revision)  # not yet: wakes us when it is
     if draft.problem is not None or draft.create is not None:
         return  # the spec asks for something else: this one may fall, but not rise
-    if step.kind is StepKind.APPROVAL:
-        return  # preflight refuses such plans; until people can decide, nobody has approved
     # Arriving at 100 % without a hold, every gate has passed already. A first release has all the traffic
     # and nothing to return to: it must be ready, and no gate may have failed.
     arrived = step.weight == 100 and step.hold == NO_HOLD and draft.stable is not None
     first = draft.stable is None and judgement.results[0].verdict is Verdict.PASS
-    if judgement.verdict is Verdict.PASS or arrived or first:
-        _next_step(draft, revision, judgement)
+    ready = judgement.verdict is Verdict.PASS or arrived or first
+    if ready and consent.granted(draft, revision):
+        _next_step(draft, draft.latest(revision), judgement)
+
+
+def _note_verdict(draft: Draft, revision: Revision, look: MonitorResult) -> None:
+    report = look.evidence.digest if look.evidence else None
+    evidence = (EvidenceReference(name=f"report/{look.name}", digest=report),) if report else ()
+    message = f"{look.name} {look.verdict}: {look.message}"
+    draft.note(revision, RecordKind.VERDICT_GIVEN, look.reason, message, evidence=evidence)
 
 
 def _next_step(draft: Draft, revision: Revision, judgement: Judgement) -> None:
     plan = steps.release_plan(revision, draft.stable)
-    revision = _close_step(draft, revision, judgement)
+    revision = draft.close_step(revision, judgement)
     index = (revision.status.step or 0) + 1
     if index < len(plan):
         draft.open_step(revision, index, plan[index].weight)
@@ -300,45 +344,12 @@ def _next_step(draft: Draft, revision: Revision, judgement: Judgement) -> None:
     draft.say(reasons.PROMOTED, f"{revision.name}: {message}", revision)
 
 
-def _close_step(draft: Draft, revision: Revision, judgement: Judgement | None = None) -> Revision:
-    record = revision.status.current_step()
-    if record is None or record.finished_at is not None:
-        return revision
-    if judgement is None:
-        return draft.record(revision, finished_at=draft.now)
-    return draft.record(revision, finished_at=draft.now, results=list(judgement.results)[:32])
-
-
-def roll_back(draft: Draft, revision: Revision, reason: str, message: str, judgement: Judgement | None = None) -> None:
-    """Take the traffic back: one status write, after which the route says so."""
-    stable = draft.stable
-    revision = _close_step(draft, revision, judgement)
-    draft.enter(revision, RevisionPhase.ROLLED_BACK, reason, message, finished_at=draft.now)
-    rest = f"{stable.name} has all the traffic" if stable else "there is no earlier revision; nothing is served"
-    draft.say(reason, f"{revision.name} rolled back: {message}; {rest}", revision, warn=True)
-
-
 def _kind(draft: Draft, revision: Revision, failure: MonitorResult) -> str:
     for use in revision.spec.monitors:
         monitor = draft.world.monitor(use) if use.name == failure.name else None
         if monitor is not None and monitor.workload is None:
             return _FAILURE_REASONS["drift" if monitor.drift else "slo"]
     return reasons.WORKLOAD_UNHEALTHY
-
-
-def _past_deadline(draft: Draft, revision: Revision) -> bool:
-    at = revision.targeted_at + revision.spec.rollout.progress_deadline
-    draft.wake(at)
-    return draft.now >= at
-
-
-def _end_late(draft: Draft, revision: Revision, why: str, judgement: Judgement | None = None) -> None:
-    if revision.spec.rollout.on_deadline is OnDeadline.ROLLBACK:
-        roll_back(draft, revision, reasons.PROGRESS_DEADLINE_EXCEEDED, f"not done in time: {why}", judgement)
-        return
-    message = f"not done in time, and onDeadline is Pause: {why}"
-    draft.enter(revision, RevisionPhase.PAUSED, reasons.DEADLINE_PAUSED, message)
-    draft.say(reasons.DEADLINE_PAUSED, f"{revision.name}: {message}", revision, warn=True)
 
 
 def _waiting(judgement: Judgement) -> str:
@@ -365,7 +376,7 @@ def retire(draft: Draft) -> None:
         if draft.now < finished + grace:
             draft.wake(finished + grace)
         elif _route_settled(draft):
-            draft.update(revision, retired_at=draft.now)
+            draft.note(draft.update(revision, retired_at=draft.now), RecordKind.RETIRED, reasons.RETIRED, "its workload is removed")
             draft.say(reasons.RETIRED, f"{revision.name}: its workload is removed", revision)
 
 
@@ -377,6 +388,19 @@ def _route_settled(draft: Draft) -> bool:
 def forget(draft: Draft) -> None:
     """Delete the oldest finished revisions beyond the history limit; never one that still has a workload."""
     target = draft.target  # forgetting what the spec asks for would release it again
-    retired = [r for r in draft.revisions if not r.running and (target is None or r.name != target.name)]
+    retired = [
+        r
+        for r in draft.revisions
+        if not r.running and (target is None or r.name != target.name) and records.may_be_forgotten(r)
+    ]
     excess = len(retired) - draft.world.spec.rollout.revision_history_limit
     draft.forget.extend(revision.name for revision in retired[: max(0, excess)])
+
+
+def seal(draft: Draft) -> None:
+    """Note how far each chain is signed and anchored."""
+    for revision in draft.revisions:
+        sealed = draft.world.oversight.seals.get(revision.name)
+        before = revision.status.seal
+        if sealed is not None and (before is None or sealed.sequence > before.sequence):
+            draft.update(revision, seal=sealed)

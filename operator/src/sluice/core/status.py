@@ -10,12 +10,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sluice.api.base import Condition, ConditionStatus, format_time
+from sluice.api.governancepolicy import Before
 from sluice.api.modeldeployment import ModelDeploymentStatus, Phase, StepStatus, TrafficShare
 from sluice.api.modelrevision import RevisionPhase
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import gates, lanes, reasons, steps
+from sluice.core import consent, gates, lanes, reasons, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
+from sluice.core.governance.standing import Obstacle, Standing
 from sluice.core.world import Resolving, Revision, Unresolved, WorkloadState
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -34,11 +36,12 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
     world, before = draft.world, draft.world.status
     judgement = judge(draft)
     phase, message = _phase(draft, judgement)
+    standing, against = _oversight(draft)
     said = {
         "Ready": _ready(draft),
         "Progressing": _progressing(draft, message),
         "ModelResolved": _resolved(draft),
-        "GovernanceSatisfied": Says(UNKNOWN, reasons.NOT_EVALUATED, "no governance policies are evaluated yet"),
+        "GovernanceSatisfied": _governance(standing, against),
         "MonitorsPassing": _monitors(draft, judgement),
         "Promoted": _promoted(draft),
     }
@@ -54,7 +57,17 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
         step=_step(draft),
         monitors=_results(judgement or _last_judgement(draft), before.monitors),
         url=f"http://{world.spec.traffic.hostnames[0]}",
+        governance=standing.status(against) if standing is not None else None,
     )
+
+
+def _oversight(draft: Draft) -> tuple[Standing | None, tuple[Obstacle, ...]]:
+    """What governance says, and what it holds against the release in progress, or else against what serves."""
+    subject = draft.candidate or draft.stable
+    standing = draft.standing(subject) if subject is not None else None
+    if subject is None or standing is None:
+        return None, ()
+    return standing, consent.obstacles(draft, subject) if subject.in_progress else standing.obstacles(Before.START)
 
 
 def judge(draft: Draft) -> Judgement | None:
@@ -89,12 +102,32 @@ def _phase(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
     if target is None:
         return Phase.PENDING, "nothing was released yet"
     if stable is not None and target.name == stable.name:
-        return Phase.HEALTHY, f"{stable.name} serves all the traffic"
+        return _settled(draft, stable)
+    if target.in_progress and (against := consent.obstacles(draft, target)) and _waits(draft, target):
+        awaited = against[0].reason == reasons.AWAITING_APPROVAL
+        where = f"{target.name}: {against[0].message}; {serving}"
+        return Phase.AWAITING_APPROVAL if awaited else Phase.EVALUATING, where
     if target.phase is RevisionPhase.PAUSED:
         return Phase.PAUSED, f"{target.name}: {target.status.message}"
     if target.phase in (RevisionPhase.ROLLED_BACK, RevisionPhase.SUPERSEDED):
         return Phase.DEGRADED, f"{target.name} rolled back: {target.status.message}; {serving}"
     return Phase.PROGRESSING, f"{target.name}: {_progress(draft, target, judgement)}"
+
+
+def _settled(draft: Draft, stable: Revision) -> tuple[Phase, str]:
+    """The target serves; but a person may have returned to a model that the spec does not ask for."""
+    asked, served = draft.world.spec.model.version, stable.spec.model.version
+    if asked is not None and asked != served:
+        return Phase.DEGRADED, (
+            f"{stable.name} (version {served}) serves all the traffic, for a person returned to it; the spec asks for "
+            f"version {asked}: state version {served} to agree, or another to release that"
+        )
+    return Phase.HEALTHY, f"{stable.name} serves all the traffic"
+
+
+def _waits(draft: Draft, target: Revision) -> bool:
+    """Whether governance is what it waits for just now: before its start, or at the end of a step."""
+    return target.status.waiting_since is not None and target.phase is not RevisionPhase.PAUSED
 
 
 def _progress(draft: Draft, target: Revision, judgement: Judgement | None) -> str:
@@ -115,6 +148,14 @@ def _progress(draft: Draft, target: Revision, judgement: Judgement | None) -> st
         return f"{where}: holding until {format_time(over.replace(microsecond=0))}"
     waiting = ", ".join(judgement.waiting_for) if judgement else ""
     return f"{where}: the hold is over, waiting for {waiting}" if waiting else where
+
+
+def _governance(standing: Standing | None, against: tuple[Obstacle, ...]) -> Says:
+    if standing is None:
+        return Says(UNKNOWN, reasons.NOT_GOVERNED, "no GovernancePolicy applies, and no step asks for an approval")
+    if against:
+        return Says(FALSE, against[0].reason, "; ".join(obstacle.message for obstacle in against))
+    return Says(TRUE, reasons.GOVERNANCE_SATISFIED, standing.told())
 
 
 def _ready(draft: Draft) -> Says:

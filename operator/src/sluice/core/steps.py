@@ -29,6 +29,8 @@ class PlannedStep:
     weight: int = 0
     mirror: int = 0
     hold: timedelta = NO_HOLD
+    role: str = ""
+    """Of an approval: whose it waits for."""
 
 
 def planned(steps: list[Step]) -> tuple[PlannedStep, ...]:
@@ -42,7 +44,7 @@ def planned(steps: list[Step]) -> tuple[PlannedStep, ...]:
             weight = step.weight
             result.append(PlannedStep(StepKind.WEIGHT, weight, hold=step.hold or NO_HOLD))
         else:
-            result.append(PlannedStep(StepKind.APPROVAL, weight))
+            result.append(PlannedStep(StepKind.APPROVAL, weight, role=step.approval.role if step.approval else ""))
     return tuple(result)
 
 
@@ -83,6 +85,8 @@ def applicable(monitor: ModelMonitorSpec, step: PlannedStep, stable: Revision | 
         return True
     if step.weight == 0 and step.mirror == 0:
         return False
+    if step.kind is StepKind.APPROVAL and monitor.drift is not None:
+        return False  # it looked when the hold before ended; waiting for people is no reason for another look
     if monitor.drift is not None or (monitor.slo is not None and monitor.slo.limits is None):
         return comparable(step, stable)
     return True

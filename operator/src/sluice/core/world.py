@@ -26,6 +26,8 @@ class Revision:
     name: str
     spec: ModelRevisionSpec
     status: ModelRevisionStatus = ModelRevisionStatus()
+    exported: str = ""
+    """The head of its records when they were last exported, as marked on the object."""
 
     @property
     def number(self) -> int:
@@ -77,6 +79,10 @@ class Workload:
     message: str = ""
     restarts: int = 0
     """Container restarts summed over the revision's present pods."""
+    image: str = ""
+    """The model server's image; empty if unknown."""
+    loaded_digest: str = ""
+    """The digest that was verified before the model started, in every pod that answers; empty if it was not."""
     available: int = 0
     """Pods that answer. With none, the gateway answers the revision's share of requests itself, with 503."""
 

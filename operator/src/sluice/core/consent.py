@@ -1,0 +1,101 @@
+"""Consent: a release goes on only as far as governance lets it, and waits where it does not."""
+
+from __future__ import annotations
+
+from sluice.api.base import format_duration
+from sluice.api.governancepolicy import Before
+from sluice.api.modelrevision import RevisionPhase
+from sluice.api.record import RecordKind
+from sluice.core import decisions, reasons, steps
+from sluice.core.draft import Draft
+from sluice.core.governance.standing import FREEZING, Obstacle, Standing
+from sluice.core.rollback import roll_back
+from sluice.core.world import Revision
+
+
+def record(draft: Draft) -> None:
+    """Put on record what governance says of the release in progress and of what serves, when that changes."""
+    for revision in (draft.stable, draft.candidate):
+        standing = draft.standing(revision) if revision is not None else None
+        if revision is None or standing is None or standing.undecided:
+            continue
+        if revision.status.evaluated == standing.digest:
+            continue
+        lapsed = any(r.id in FREEZING and r.verdict in ("Fail", "Error") for r in standing.results)
+        expired = lapsed and not revision.in_progress
+        pinned = {"policy_digest": standing.facts.policy_digest} if revision.in_progress else {}
+        revision = draft.update(revision, evaluated=standing.digest, **pinned)
+        kind = RecordKind.EXPIRED if expired else RecordKind.POLICY_EVALUATED
+        reason = reasons.FROZEN if expired else reasons.GOVERNANCE_SATISFIED
+        if not expired and standing.obstacles(Before.PROMOTION):
+            reason = reasons.GOVERNANCE_BLOCKED
+        draft.note(revision, kind, reason, standing.told())
+    decisions.waivers(draft)
+
+
+def rejected(draft: Draft, revision: Revision) -> bool:
+    """End a release that a person has refused; whether one has."""
+    standing = draft.standing(revision)
+    if standing is None or not standing.rejections:
+        return False
+    first = standing.rejections[0].spec
+    why = f"rejected by {first.actor.username} as {first.role}: {first.reason}"
+    roll_back(draft, revision, reasons.REJECTED, why)
+    return True
+
+
+def obstacles(draft: Draft, revision: Revision) -> tuple[Obstacle, ...]:
+    """What stands against the release's next move, if it has one: its start, a step, its last step."""
+    found = (*_frozen(draft, revision), *draft.obstacles(revision, _reaching(draft, revision)))
+    step, standing = steps.current(revision, draft.stable), draft.standing(revision)
+    if step is not None and step.role and standing is not None:
+        found += tuple(o for o in standing.awaited(step.role) if o not in found)
+    return found
+
+
+def granted(draft: Draft, revision: Revision) -> bool:
+    """Whether the release may make its next move. If not, it waits, and ends if it has waited too long."""
+    against = obstacles(draft, revision)
+    if not against:
+        draft.go_on(revision)
+        return True
+    standing = draft.standing(revision)
+    if standing is not None and standing.undecided:
+        return False  # what is being read will wake us
+    revision = draft.wait(revision)
+    since, patience = revision.status.waiting_since, revision.spec.rollout.approval_deadline
+    if since is not None and draft.now >= since + patience:
+        message = f"nobody helped within {format_duration(patience)}: {against[0].message}"
+        roll_back(draft, revision, reasons.APPROVAL_TIMED_OUT, message)
+        return False
+    if since is not None:
+        draft.wake(since + patience)
+    if revision.phase is RevisionPhase.PENDING:
+        draft.enter(revision, RevisionPhase.PENDING, against[0].reason, against[0].message)
+    return False
+
+
+def _reaching(draft: Draft, revision: Revision) -> Before:
+    """Up to where the next move goes: the last step is the promotion, and so is an only one."""
+    plan = steps.release_plan(revision, draft.stable)
+    index = revision.status.step
+    following = 0 if index is None else index + 1
+    return Before.PROMOTION if following >= len(plan) - 1 else Before.START
+
+
+def _frozen(draft: Draft, revision: Revision) -> tuple[Obstacle, ...]:
+    """An approval of what serves has lapsed: it serves on, and nothing new is released until that is mended."""
+    stable = draft.stable
+    standing: Standing | None = draft.standing(stable) if stable is not None else None
+    if stable is None or standing is None or stable.name == revision.name:
+        return ()
+    found = [o for o in standing.obstacles(Before.START) if o.name in FREEZING]
+    return tuple(
+        Obstacle(
+            f"{o.name}:{stable.name}",
+            reasons.FROZEN,
+            f"{stable.name}, which serves, has lost an approval, and nothing new is released until it has it again: "
+            f"{o.message}",
+        )
+        for o in found
+    )
