@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from sluice.api.base import Condition
 from sluice.api.modeldeployment import (
     GatewayReference,
     ModelDeploymentSpec,
@@ -29,6 +30,7 @@ from sluice.core.decide import decide
 from sluice.core.plan import Evaluation, Event, Plan
 from sluice.core.world import (
     Environment,
+    Oversight,
     Resolution,
     Resolved,
     Revision,
@@ -119,6 +121,11 @@ class Cluster:
     """What the gateway does at present; it follows the route after ``program_after``."""
     results: dict[tuple[str, str], MonitorResult] = field(default_factory=dict)
     evaluations: tuple[Evaluation, ...] = ()
+    evidence: dict[str, str] = field(default_factory=dict)
+    """Documents by digest."""
+    oversight: Oversight = Oversight()
+    answers: dict[str, Condition] = field(default_factory=dict)
+    """What came of people's decisions, by their name."""
     events: list[Event] = field(default_factory=list)
     writes: int = 0
     crash_after: int | None = None
@@ -156,6 +163,10 @@ class Cluster:
             monitors=self.monitors,
             results=self.results,
             environment=self.environment,
+            oversight=replace(
+                self.oversight,
+                decisions=tuple(replace(d, answer=self.answers.get(d.name)) for d in self.oversight.decisions),
+            ),
         )
 
     # What the operator does
@@ -174,6 +185,10 @@ class Cluster:
         return plan
 
     def _carry_out(self, plan: Plan) -> Iterator[None]:
+        for document in plan.evidence:
+            if document.digest not in self.evidence:
+                self.evidence[document.digest] = document.content
+                yield
         for write in plan.statuses:
             self._set_status(write.revision, write.status)
             yield
@@ -192,6 +207,9 @@ class Cluster:
                 yield
         for name in plan.forget:
             self.revisions.pop(name)
+            yield
+        for answer in plan.answers:
+            self.answers[answer.decision] = answer.condition
             yield
         if plan.status != self.status:
             self.status = plan.status

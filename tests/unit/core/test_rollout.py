@@ -470,16 +470,6 @@ def test_a_monitor_deleted_in_mid_canary_holds() -> None:
     assert cluster.condition("MonitorsPassing") == ("Unknown", reasons.GATES_UNANSWERED)
 
 
-def test_an_approval_step_is_refused_before_anything_starts() -> None:
-    wanted = spec("1")
-    plan = [*wanted.rollout.steps]
-    plan.insert(1, type(plan[0]).model_validate({"approval": {"role": "model-validator"}}))
-    cluster = Cluster(spec("1", steps=plan))
-    cluster.settle()
-    assert cluster.condition("Progressing") == ("False", reasons.APPROVAL_UNAVAILABLE)
-    assert cluster.revisions == {}
-
-
 def test_a_name_too_long_for_what_kserve_derives_from_it_is_said() -> None:
     cluster = Cluster(spec("1"), namespace="n" * 44)
     cluster.settle()

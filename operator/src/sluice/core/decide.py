@@ -19,7 +19,9 @@ def decide(world: World, now: datetime) -> Plan:
     """
     draft = Draft(world, now)
     rollout.advance(draft)
-    running = [r for r in draft.revisions if r.running and (r.status.started_at or r.phase is not RevisionPhase.PENDING)]
+    running = [
+        r for r in draft.revisions if r.running and (r.status.started_at or r.phase is not RevisionPhase.PENDING)
+    ]
     gone = [revision for revision in draft.revisions if not revision.running]
     candidate = draft.candidate
     return Plan(

@@ -176,9 +176,7 @@ def _promote(draft: Draft, decision: Decision, revision: Revision) -> None:
 def _abort(draft: Draft, decision: Decision, revision: Revision) -> None:
     if not revision.in_progress:
         raise Refusal(reasons.NOT_POSSIBLE, f"the release of {revision.name} has ended ({revision.phase})")
-    rollback.roll_back(
-        draft, _accept(draft, decision, revision), reasons.ABORTED, f"aborted by {_who(decision)}"
-    )
+    rollback.roll_back(draft, _accept(draft, decision, revision), reasons.ABORTED, f"aborted by {_who(decision)}")
 
 
 def _retry(draft: Draft, decision: Decision, revision: Revision) -> None:
@@ -260,5 +258,3 @@ def retried(revision: Revision) -> bool:
     return revision.phase is RevisionPhase.ROLLED_BACK and any(
         seen.action is Action.RETRY for seen in revision.status.decisions
     )
-
-

@@ -1,7 +1,8 @@
-"""Document: a World as canonical JSON and back, so that what a decision was based on can be kept and decided on again.
+"""Document: a World as canonical JSON and back, so that what a decision was based on can be kept and decided again.
 
-The form follows the types: a dataclass is an object, a resource its own JSON, a mapping an object, or a list of pairs where
-its keys are not strings, a tuple a list. Where a field may be one of several dataclasses, ``is`` names which.
+The form follows the types: a dataclass is an object, a resource its own JSON, a mapping an object, or a list of
+pairs where its keys are not strings, a tuple a list. Where a field may be one of several dataclasses, ``is`` names
+which.
 """
 
 from __future__ import annotations

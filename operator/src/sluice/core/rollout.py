@@ -29,7 +29,7 @@ from sluice.core.gates import Judgement
 from sluice.core.governance import policy
 from sluice.core.plan import NewRevision
 from sluice.core.rollback import end_late, past_deadline, roll_back
-from sluice.core.steps import NO_HOLD, PlannedStep, StepKind
+from sluice.core.steps import NO_HOLD, PlannedStep
 from sluice.core.world import Resolved, Revision, WorkloadState, World
 
 LANE_GRACE = timedelta(seconds=2)
@@ -228,7 +228,9 @@ def _start(draft: Draft, revision: Revision) -> None:
         if not consent.granted(draft, revision):
             return
         revision = draft.update(draft.latest(revision), started_at=draft.now)
-        draft.note(revision, RecordKind.STARTED, reasons.STARTED, "nothing stands against it; its workload is asked for")
+        draft.note(
+            revision, RecordKind.STARTED, reasons.STARTED, "nothing stands against it; its workload is asked for"
+        )
     workload = draft.world.workload(revision)
     judged = gates.judge_workload(draft.world, revision, draft.now)
     if judged.verdict is Verdict.FAIL:
@@ -376,7 +378,12 @@ def retire(draft: Draft) -> None:
         if draft.now < finished + grace:
             draft.wake(finished + grace)
         elif _route_settled(draft):
-            draft.note(draft.update(revision, retired_at=draft.now), RecordKind.RETIRED, reasons.RETIRED, "its workload is removed")
+            draft.note(
+                draft.update(revision, retired_at=draft.now),
+                RecordKind.RETIRED,
+                reasons.RETIRED,
+                "its workload is removed",
+            )
             draft.say(reasons.RETIRED, f"{revision.name}: its workload is removed", revision)
 
 

@@ -103,7 +103,7 @@ def _phase(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
         return Phase.PENDING, "nothing was released yet"
     if stable is not None and target.name == stable.name:
         return _settled(draft, stable)
-    if target.in_progress and (against := consent.obstacles(draft, target)) and _waits(draft, target):
+    if target.in_progress and (against := consent.obstacles(draft, target)) and _waits(target):
         awaited = against[0].reason == reasons.AWAITING_APPROVAL
         where = f"{target.name}: {against[0].message}; {serving}"
         return Phase.AWAITING_APPROVAL if awaited else Phase.EVALUATING, where
@@ -125,7 +125,7 @@ def _settled(draft: Draft, stable: Revision) -> tuple[Phase, str]:
     return Phase.HEALTHY, f"{stable.name} serves all the traffic"
 
 
-def _waits(draft: Draft, target: Revision) -> bool:
+def _waits(target: Revision) -> bool:
     """Whether governance is what it waits for just now: before its start, or at the end of a step."""
     return target.status.waiting_since is not None and target.phase is not RevisionPhase.PAUSED
 

@@ -199,6 +199,8 @@ class Oversight:
     unmanaged: tuple[str, ...] = ()
     hand_edits: tuple[str, ...] = ()
     inventory_elsewhere: tuple[str, ...] = ()
+    chain_problems: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with a revision's records, by its name; missing where nothing is."""
     seals: Mapping[str, Seal] = field(default_factory=dict)
     """How far records are signed and anchored, by revision name."""
     anchoring: bool = False

@@ -43,6 +43,10 @@ MODEL_DEPLOYMENTS = Kind(objects.SLUICE, "modeldeployments", "ModelDeployment")
 MODEL_REVISIONS = Kind(objects.SLUICE, "modelrevisions", "ModelRevision")
 MODEL_MONITORS = Kind(objects.SLUICE, "modelmonitors", "ModelMonitor")
 CLUSTER_MODEL_MONITORS = Kind(objects.SLUICE, "clustermodelmonitors", "ClusterModelMonitor", namespaced=False)
+GOVERNANCE_POLICIES = Kind(objects.SLUICE, "governancepolicies", "GovernancePolicy", namespaced=False)
+MODEL_DECISIONS = Kind(objects.SLUICE, "modeldecisions", "ModelDecision")
+GOVERNANCE_EXCEPTIONS = Kind(objects.SLUICE, "governanceexceptions", "GovernanceException")
+GOVERNANCE_EVIDENCES = Kind(objects.SLUICE, "governanceevidences", "GovernanceEvidence")
 INFERENCE_SERVICES = Kind(objects.KSERVE, "inferenceservices", "InferenceService")
 HTTP_ROUTES = Kind(objects.GATEWAY, "httproutes", "HTTPRoute")
 GATEWAYS = Kind(objects.GATEWAY, "gateways", "Gateway")
@@ -56,6 +60,9 @@ WATCHED = (
     MODEL_REVISIONS,
     MODEL_MONITORS,
     CLUSTER_MODEL_MONITORS,
+    GOVERNANCE_POLICIES,
+    MODEL_DECISIONS,
+    GOVERNANCE_EXCEPTIONS,
     INFERENCE_SERVICES,
     HTTP_ROUTES,
     GATEWAYS,

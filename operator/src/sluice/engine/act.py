@@ -7,12 +7,19 @@ from datetime import datetime
 from functools import partial
 
 from sluice.api.base import format_time
-from sluice.core import httproute, inferenceservice, objects, reasons
+from sluice.core import evidence, httproute, inferenceservice, objects, reasons
 from sluice.core.objects import Object
-from sluice.core.plan import NewRevision, Plan
+from sluice.core.plan import Event, EventType, NewRevision, Plan
 from sluice.core.world import RouteIntent, World
-from sluice.edges.kinds import HTTP_ROUTES, INFERENCE_SERVICES, MODEL_DEPLOYMENTS, MODEL_REVISIONS
-from sluice.edges.kube import Conflict, KubeError, Writer
+from sluice.edges.kinds import (
+    GOVERNANCE_EVIDENCES,
+    HTTP_ROUTES,
+    INFERENCE_SERVICES,
+    MODEL_DECISIONS,
+    MODEL_DEPLOYMENTS,
+    MODEL_REVISIONS,
+)
+from sluice.edges.kube import Conflict, Forbidden, Invalid, KubeError, Writer
 from sluice.engine import measures
 from sluice.engine.children import Children, Tell
 from sluice.engine.refusals import Refusals
@@ -42,6 +49,7 @@ class Actor:
                 revision's status could not be written, nothing else was: a decision is on record before its effect.
         """
         key, before = Key(world.namespace, world.name), self._writes.count
+        await self._keep_evidence(world, plan)
         for write in plan.statuses:
             await self._writes.status(MODEL_REVISIONS, key.namespace, write.revision, write.status.dump())
         measures.count(world, plan)
@@ -49,6 +57,7 @@ class Actor:
         errors = [error async for error in self._objects(world, plan)]
         if not errors:
             await self._remove(key, plan)
+        await self._answer(key, plan)
         if plan.status != world.status and not any(isinstance(error, Conflict) for error in errors):
             await self._writes.status(MODEL_DEPLOYMENTS, *key, plan.status.dump())
         if errors:
@@ -74,6 +83,26 @@ class Actor:
             ready["lastTransitionTime"] = format_time(now)
             said = {"conditions": [ready, *others], "message": ready["message"]}
             await self._writes.status(MODEL_DEPLOYMENTS, *key, status | said)
+
+    async def _keep_evidence(self, world: World, plan: Plan) -> None:
+        """Keep what the records will refer to. If it is refused, that is said; no rollback waits for paper."""
+        for document in plan.evidence:
+            owner = self._uid(Key(world.namespace, world.name), document.revision)
+            try:
+                await self._writes.create(GOVERNANCE_EVIDENCES, evidence.build(world, document, owner))
+            except Conflict:
+                continue  # its name is its digest: it is there already
+            except (Invalid, Forbidden) as error:
+                message = f"evidence of {document.revision} could not be kept: {error}"
+                event = Event(EventType.WARNING, reasons.EVIDENCE_REFUSED, message[:1024], document.revision)
+                self._tell(Key(world.namespace, world.name), event)
+
+    async def _answer(self, key: Key, plan: Plan) -> None:
+        """Tell people what came of their decisions."""
+        for answer in plan.answers:
+            if self._store.get(MODEL_DECISIONS, key.namespace, answer.decision) is not None:
+                status = {"conditions": [answer.condition.dump()]}
+                await self._writes.status(MODEL_DECISIONS, key.namespace, answer.decision, status)
 
     def forget(self, key: Key) -> None:
         """A deployment is gone."""

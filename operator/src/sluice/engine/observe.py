@@ -31,9 +31,14 @@ from sluice.edges.kinds import (
 from sluice.edges.registry import Question, Registry
 from sluice.engine.aliases import Aliases
 from sluice.engine.hostnames import Hostnames
+from sluice.engine.oversight import Overseer
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers
 from sluice.engine.store import Key, Store, is_ours
+
+
+EXPORTED = "sluice.dev/exported-head"
+"""The annotation in which an export notes up to which record it went."""
 
 
 class UnreadableError(ValueError):
@@ -52,6 +57,7 @@ class Observer:
         aliases: Aliases,
         hostnames: Hostnames,
         refusals: Refusals,
+        overseer: Overseer,
         wake: Callable[[Key], None],
     ) -> None:
         """``wake`` is called for a deployment whose model has been resolved since."""
@@ -61,6 +67,7 @@ class Observer:
         self._aliases = aliases
         self._hostnames = hostnames
         self._refusals = refusals
+        self._overseer = overseer
         self._wake = wake
 
     def world(self, key: Key, results: Mapping[tuple[str, str], MonitorResult]) -> World | None:
@@ -98,6 +105,7 @@ class Observer:
             monitors=self._monitors(key.namespace, spec, revisions),
             results=results,
             environment=self._environment(key, spec),
+            oversight=self._overseer.of(key, item, spec, revisions),
         )
 
     def _revisions(self, key: Key, uid: str) -> tuple[Revision, ...]:
@@ -106,6 +114,7 @@ class Observer:
                 item["metadata"]["name"],
                 _read(ModelRevisionSpec, item, "spec"),
                 _read(ModelRevisionStatus, item, "status"),
+                exported=(item["metadata"].get("annotations") or {}).get(EXPORTED, ""),
             )
             for item in self._store.of(MODEL_REVISIONS, key)
             # Those of an earlier deployment of this name are about to be removed with it.

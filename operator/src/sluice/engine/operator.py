@@ -20,6 +20,7 @@ from sluice.edges.events import Events
 from sluice.edges.kinds import (
     CLUSTER_MODEL_MONITORS,
     GATEWAYS,
+    GOVERNANCE_POLICIES,
     MODEL_DEPLOYMENTS,
     MODEL_MONITORS,
     MODEL_REVISIONS,
@@ -34,6 +35,7 @@ from sluice.engine.dryrun import DryRun
 from sluice.engine.evaluator import Evaluator
 from sluice.engine.hostnames import Hostnames
 from sluice.engine.observe import Observer
+from sluice.engine.oversight import Overseer, Sources
 from sluice.engine.queue import Queue
 from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
@@ -75,7 +77,9 @@ class Operator:
         settings: Settings,
         registry: Registry,
         clock: Callable[[], datetime] = utcnow,
+        sources: Sources | None = None,
     ) -> None:
+        """``sources`` know what governance looks at beside the objects; by default there are none."""
         self.store = Store()
         self.queue: Queue[Key] = Queue(time.monotonic)
         self.last_resync: float | None = None
@@ -103,6 +107,7 @@ class Operator:
             aliases=self._aliases,
             hostnames=self._hostnames,
             refusals=refusals,
+            overseer=Overseer(self.store, sources or Sources()),
             wake=self.queue.add,
         )
         self._reconciler = Reconciler(
@@ -159,7 +164,7 @@ class Operator:
         """Something is not as it was: whom does that concern?"""
         if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS):
             self._dry_run.wake()
-        if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS, GATEWAYS):
+        if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS, GATEWAYS, GOVERNANCE_POLICIES):
             self._wake_all()
         elif (owner := owner_of(kind, item)) is not None:
             self.queue.add(owner)

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from sluice.core import objects
 from sluice.core.objects import Object
-from sluice.edges.kinds import DEPLOYMENTS, MODEL_DEPLOYMENTS, PODS, Kind
+from sluice.edges.kinds import DEPLOYMENTS, GOVERNANCE_EXCEPTIONS, MODEL_DECISIONS, MODEL_DEPLOYMENTS, PODS, Kind
 
 _PREDICTOR = re.compile(r"(?P<deployment>.+)-r[0-9]+")
+_ABOUT_A_RELEASE = (MODEL_DECISIONS, GOVERNANCE_EXCEPTIONS)
 _JUDGED_BY_STATUS = (DEPLOYMENTS, PODS)
 _REMEMBERED = 10_000
 """How many deleted objects are remembered, so that a late answer does not bring one back."""
@@ -29,6 +30,8 @@ def owner_of(kind: Kind, item: Object) -> Key | None:
     metadata = item["metadata"]
     if kind == MODEL_DEPLOYMENTS:
         return Key(metadata["namespace"], metadata["name"])
+    if kind in _ABOUT_A_RELEASE:
+        return Key(metadata["namespace"], item["spec"]["target"]["deployment"])
     labels = metadata.get("labels") or {}
     if objects.DEPLOYMENT_LABEL in labels:
         return Key(metadata["namespace"], labels[objects.DEPLOYMENT_LABEL])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sluice.core.objects import Object
 from sluice.edges import metrics
-from sluice.edges.kinds import Kind
+from sluice.edges.kinds import WATCHED, Kind
 from sluice.edges.kube import Conflict, KubeError, Writer
 from sluice.engine.store import Store
 
@@ -42,6 +42,8 @@ class Writes:
         try:
             answer = await self._writer.create(kind, item)
         except Conflict:
+            if kind not in WATCHED:
+                raise
             await self._learn(kind, item["metadata"]["namespace"], item["metadata"]["name"])
             raise
         self._keep(kind, "create", None, answer)
@@ -78,7 +80,8 @@ class Writes:
             return  # gone again, or the next try learns it
 
     def _keep(self, kind: Kind, verb: str, seen: Object | None, answer: Object) -> None:
-        self._store.put(kind, answer)
+        if kind in WATCHED:  # what nobody decides on is not remembered
+            self._store.put(kind, answer)
         # A write that changes nothing gives the version that was there.
         if seen is None or seen["metadata"]["resourceVersion"] != answer["metadata"]["resourceVersion"]:
             self._count(kind, verb)

@@ -147,7 +147,7 @@ class Facts:
     weight: int = 0
     """The share of live traffic that the next step would give it, in percent."""
     records: tuple[Record, ...] = ()
-    """The revision's records, those in its status."""
+    """The revision's last record, if it has one: whether the others are sound is ``chain_problem``."""
     chain_problem: str = ""
     """What is wrong with their chain; empty if nothing."""
     seal: Seal | None = None

@@ -9,7 +9,6 @@ from sluice.api.modeldeployment import Governance
 from sluice.core import steps
 from sluice.core.governance import policy
 from sluice.core.governance.facts import Approved, Facts, Gauge, Stage
-from sluice.core.records import chain_problem
 from sluice.core.world import Revision, World
 
 
@@ -56,8 +55,8 @@ def facts(world: World, revision: Revision, stable: Revision | None, now: dateti
         waivers=over.waivers,
         started=revision.status.started_at is not None,
         weight=weight,
-        records=tuple(revision.status.records),
-        chain_problem=chain_problem(revision.spec, revision.status),
+        records=tuple(revision.status.records[-1:]),
+        chain_problem=over.chain_problems.get(revision.name, ""),
         seal=revision.status.seal,
         anchoring=over.anchoring,
         guards=over.guards,

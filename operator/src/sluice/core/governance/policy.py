@@ -15,18 +15,11 @@ from sluice.api.governancepolicy import (
     RequiredApproval,
 )
 from sluice.api.modeldeployment import Governance
+from sluice.core.governance.facts import Policy
 from sluice.core.identity import digest
 
 _STRICTEST_FIRST = (Mode.ENFORCE, Mode.WARN, Mode.AUDIT)
 _EARLIEST_FIRST = (Before.START, Before.PROMOTION)
-
-
-@dataclass(frozen=True)
-class NamedPolicy:
-    """A GovernancePolicy by its name."""
-
-    name: str
-    spec: GovernancePolicySpec
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ def _plain(use_case: str) -> str:
     return " ".join(use_case.casefold().split())
 
 
-def applicable(policies: Iterable[NamedPolicy], namespace: str, stated: Governance | None) -> tuple[NamedPolicy, ...]:
+def applicable(policies: Iterable[Policy], namespace: str, stated: Governance | None) -> tuple[Policy, ...]:
     """The policies that are about a deployment, by name."""
     found = (policy for policy in policies if applies(policy.spec.applies_to, namespace, stated))
     return tuple(sorted(found, key=lambda policy: policy.name))
@@ -67,7 +60,7 @@ def digest_of(spec: GovernancePolicySpec) -> str:
     return digest(spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True))
 
 
-def pinned(policies: Iterable[NamedPolicy]) -> tuple[PinnedPolicy, ...]:
+def pinned(policies: Iterable[Policy]) -> tuple[PinnedPolicy, ...]:
     """Each policy by its content, in order of their names."""
     named = sorted(policies, key=lambda policy: policy.name)
     return tuple(PinnedPolicy(name=policy.name, digest=digest_of(policy.spec)) for policy in named)
@@ -78,7 +71,7 @@ def digest_of_all(policies: Iterable[PinnedPolicy]) -> str:
     return digest(sorted([policy.name, policy.digest] for policy in policies))
 
 
-def merged_controls(policies: Iterable[NamedPolicy]) -> tuple[MergedControl, ...]:
+def merged_controls(policies: Iterable[Policy]) -> tuple[MergedControl, ...]:
     """Every control that a policy names, by id: the strictest mode, and all the parameters it is asked with."""
     modes: dict[str, Mode] = {}
     variants: dict[str, list[Mapping[str, str]]] = {}
@@ -113,12 +106,12 @@ def merged_approvals(required: Iterable[RequiredApproval]) -> tuple[RequiredAppr
     return tuple(merged.values())
 
 
-def required(policies: Sequence[NamedPolicy], steps: Iterable[RequiredApproval] = ()) -> tuple[RequiredApproval, ...]:
+def required(policies: Sequence[Policy], steps: Iterable[RequiredApproval] = ()) -> tuple[RequiredApproval, ...]:
     """The approvals that the policies ask for, and those of a plan's approval steps."""
     asked = [approval for policy in policies for approval in policy.spec.approvals]
     return merged_approvals([*asked, *steps])
 
 
-def unknown(policies: Iterable[NamedPolicy], known: Iterable[str]) -> tuple[str, ...]:
+def unknown(policies: Iterable[Policy], known: Iterable[str]) -> tuple[str, ...]:
     """Ids of controls that the policies name and the catalogue does not have."""
     return tuple(sorted({control.id for policy in policies for control in policy.spec.controls} - set(known)))

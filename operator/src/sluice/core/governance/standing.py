@@ -19,8 +19,7 @@ from sluice.core.governance.facts import Decision, Facts
 from sluice.core.identity import digest
 from sluice.core.world import Revision, World
 
-COUNTS = "Counts"
-"""The standing of an approval that counts."""
+COUNTS = approval.Standing.COUNTS
 _GATED_AS_APPROVALS = ("GOV-APP-01", "GOV-APP-02")
 """What these two say is held against a release as its approvals, each at the point that its policy names."""
 FREEZING = ("GOV-APP-03",)
@@ -58,7 +57,9 @@ class Standing:
     def awaited(self, role: str) -> tuple[Obstacle, ...]:
         """What is missing of one role's approval."""
         return tuple(
-            _missing(state, self.facts) for state in self.approvals if state.role == role and state.given < state.required
+            _missing(state, self.facts)
+            for state in self.approvals
+            if state.role == role and state.given < state.required
         )
 
     @property

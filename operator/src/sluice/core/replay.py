@@ -1,0 +1,52 @@
+"""Replay: deciding again on what a decision was based on, to see whether it gives the records that were written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from sluice.api.record import Record
+from sluice.core import document
+from sluice.core.decide import decide
+from sluice.core.world import World
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A record that deciding again does not give."""
+
+    revision: str
+    sequence: int
+    message: str
+
+
+def replay(revision: str, records: Iterable[Record], inputs: Callable[[str], str | None]) -> Iterator[Difference]:
+    """Decide again for each record of a revision.
+
+    Args:
+        revision: the ModelRevision's name.
+        records: its records.
+        inputs: the Inputs document of a digest, or None if it is not there.
+    """
+    for record in records:
+        if message := _difference(revision, record, inputs):
+            yield Difference(revision, record.sequence, message)
+
+
+def _difference(revision: str, record: Record, inputs: Callable[[str], str | None]) -> str:
+    basis = next((e.digest for e in record.evidence if e.name == "inputs"), None)
+    text = inputs(basis) if basis is not None else None
+    if text is None:
+        return "what it was decided on is not there"
+    if document.digest(text) != basis:
+        return "what it was decided on was changed"
+    try:
+        world = document.decode(World, text)
+    except ValueError as error:
+        return f"what it was decided on cannot be read: {error}"
+    plan = decide(world, record.time)
+    again = [r for write in plan.statuses if write.revision == revision for r in write.status.records]
+    if any(found.hash == record.hash for found in again):
+        return ""
+    said = ", ".join(f"{found.kind}: {found.message}" for found in again) or "nothing"
+    return f"deciding again gives {said}"
