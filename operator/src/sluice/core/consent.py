@@ -8,7 +8,7 @@ from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind
 from sluice.core import decisions, reasons, steps
 from sluice.core.draft import Draft
-from sluice.core.governance.standing import FREEZING, Obstacle, Standing
+from sluice.core.governance.review import FREEZING, Obstacle, Review
 from sluice.core.rollback import roll_back
 from sluice.core.world import Revision
 
@@ -16,29 +16,29 @@ from sluice.core.world import Revision
 def record(draft: Draft) -> None:
     """Put on record what governance says of the release in progress and of what serves, when that changes."""
     for revision in (draft.stable, draft.candidate):
-        standing = draft.standing(revision) if revision is not None else None
-        if revision is None or standing is None or standing.undecided:
+        review = draft.review(revision) if revision is not None else None
+        if revision is None or review is None or review.undecided:
             continue
-        if revision.status.evaluated == standing.digest:
+        if revision.status.evaluated == review.digest:
             continue
-        lapsed = any(r.id in FREEZING and r.verdict in ("Fail", "Error") for r in standing.results)
+        lapsed = any(r.id in FREEZING and r.verdict in ("Fail", "Error") for r in review.results)
         expired = lapsed and not revision.in_progress
-        pinned = {"policy_digest": standing.facts.policy_digest} if revision.in_progress else {}
-        revision = draft.update(revision, evaluated=standing.digest, **pinned)
+        pinned = {"policy_digest": review.facts.policy_digest} if revision.in_progress else {}
+        revision = draft.update(revision, evaluated=review.digest, **pinned)
         kind = RecordKind.EXPIRED if expired else RecordKind.POLICY_EVALUATED
         reason = reasons.FROZEN if expired else reasons.GOVERNANCE_SATISFIED
-        if not expired and standing.obstacles(Before.PROMOTION):
+        if not expired and review.obstacles(Before.PROMOTION):
             reason = reasons.GOVERNANCE_BLOCKED
-        draft.note(revision, kind, reason, standing.told())
+        draft.note(revision, kind, reason, review.told())
     decisions.waivers(draft)
 
 
 def rejected(draft: Draft, revision: Revision) -> bool:
     """End a release that a person has refused; whether one has."""
-    standing = draft.standing(revision)
-    if standing is None or not standing.rejections:
+    review = draft.review(revision)
+    if review is None or not review.rejections:
         return False
-    first = standing.rejections[0].spec
+    first = review.rejections[0].spec
     why = f"rejected by {first.actor.username} as {first.role}: {first.reason}"
     roll_back(draft, revision, reasons.REJECTED, why)
     return True
@@ -47,9 +47,9 @@ def rejected(draft: Draft, revision: Revision) -> bool:
 def obstacles(draft: Draft, revision: Revision) -> tuple[Obstacle, ...]:
     """What stands against the release's next move, if it has one: its start, a step, its last step."""
     found = (*_frozen(draft, revision), *draft.obstacles(revision, _reaching(draft, revision)))
-    step, standing = steps.current(revision, draft.stable), draft.standing(revision)
-    if step is not None and step.role and standing is not None:
-        found += tuple(o for o in standing.awaited(step.role) if o not in found)
+    step, review = steps.current(revision, draft.stable), draft.review(revision)
+    if step is not None and step.role and review is not None:
+        found += tuple(o for o in review.awaited(step.role) if o not in found)
     return found
 
 
@@ -59,8 +59,8 @@ def granted(draft: Draft, revision: Revision) -> bool:
     if not against:
         draft.go_on(revision)
         return True
-    standing = draft.standing(revision)
-    if standing is not None and standing.undecided:
+    review = draft.review(revision)
+    if review is not None and review.undecided:
         return False  # what is being read will wake us
     revision = draft.wait(revision)
     since, patience = revision.status.waiting_since, revision.spec.rollout.approval_deadline
@@ -86,10 +86,10 @@ def _reaching(draft: Draft, revision: Revision) -> Before:
 def _frozen(draft: Draft, revision: Revision) -> tuple[Obstacle, ...]:
     """An approval of what serves has lapsed: it serves on, and nothing new is released until that is mended."""
     stable = draft.stable
-    standing: Standing | None = draft.standing(stable) if stable is not None else None
-    if stable is None or standing is None or stable.name == revision.name:
+    review: Review | None = draft.review(stable) if stable is not None else None
+    if stable is None or review is None or stable.name == revision.name:
         return ()
-    found = [o for o in standing.obstacles(Before.START) if o.name in FREEZING]
+    found = [o for o in review.obstacles(Before.START) if o.name in FREEZING]
     return tuple(
         Obstacle(
             f"{o.name}:{stable.name}",

@@ -18,7 +18,7 @@ from sluice.api.record import RecordKind, SeenDecision
 from sluice.core import identity, reasons, rollback, steps
 from sluice.core.draft import Draft
 from sluice.core.governance.facts import Decision
-from sluice.core.governance.standing import COUNTS
+from sluice.core.governance.review import COUNTS
 from sluice.core.world import Revision
 
 MOST = 128
@@ -63,8 +63,8 @@ def _answered(draft: Draft, decision: Decision) -> Answer:
 def _worth(draft: Draft, decision: Decision) -> Answer:
     """Whether an approval counts."""
     revision = next((r for r in draft.revisions if r.name == decision.spec.target.revision), None)
-    standing = draft.standing(revision) if revision is not None else None
-    looked_at = [a for state in standing.approvals for a in state.approvals] if standing is not None else []
+    review = draft.review(revision) if revision is not None else None
+    looked_at = [a for state in review.approvals for a in state.approvals] if review is not None else []
     given = next((a for a in looked_at if a.decision == decision.name), None)
     if given is None:
         message = f"nothing asks for the approval of a {decision.spec.role} of this release; see status.governance"
@@ -232,10 +232,10 @@ _DO: dict[Action, Callable[[Draft, Decision, Revision], None]] = {
 def waivers(draft: Draft) -> None:
     """Put exceptions on record as they come into force for the release in progress."""
     candidate = draft.candidate
-    standing = draft.standing(candidate) if candidate is not None else None
-    if candidate is None or standing is None:
+    review = draft.review(candidate) if candidate is not None else None
+    if candidate is None or review is None:
         return
-    used = {result.waiver for result in standing.results if result.waiver}
+    used = {result.waiver for result in review.results if result.waiver}
     for waiver in draft.world.oversight.waivers:
         known = any(seen.uid == waiver.uid for seen in candidate.status.decisions)
         if waiver.name not in used or known:

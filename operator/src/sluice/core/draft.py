@@ -16,10 +16,10 @@ from sluice.api.modelrevision import ModelRevisionStatus, RevisionPhase, StepRec
 from sluice.api.record import RecordKind
 from sluice.core import document, identity, lanes, records
 from sluice.core.gates import Judgement
-from sluice.core.governance import standing
+from sluice.core.governance import review
 from sluice.core.governance.custom import Question
 from sluice.core.governance.facts import Decision
-from sluice.core.governance.standing import Obstacle, Standing
+from sluice.core.governance.review import Obstacle, Review
 from sluice.core.plan import Answer, Event, EventType, NewEvidence, NewRevision, StatusWrite
 from sluice.core.preflight import Problem
 from sluice.core.records import OPERATOR, Entry
@@ -52,7 +52,7 @@ class Draft:
         self.events: list[Event] = []
         self.answers: list[Answer] = []
         self._entries: dict[str, list[Entry]] = defaultdict(list)
-        self._standings: dict[str, Standing | None] = {}
+        self._reviews: dict[str, Review | None] = {}
         self._revisions = {revision.name: revision for revision in world.revisions}
         self._changed: dict[str, ModelRevisionStatus] = {}
         self._alarm: datetime | None = None
@@ -178,22 +178,22 @@ class Draft:
         self._entries[revision.name].append(Entry(kind, reason, message[:1024], actor, evidence))
         self._changed.setdefault(revision.name, self._revisions[revision.name].status)
 
-    def standing(self, revision: Revision) -> Standing | None:
+    def review(self, revision: Revision) -> Review | None:
         """What governance says of a revision, by what was seen when this decision began."""
-        if revision.name not in self._standings:
+        if revision.name not in self._reviews:
             seen = self._revisions[revision.name]
-            self._standings[revision.name] = standing.of(self.world, seen, self.stable, self.now)
-        return self._standings[revision.name]
+            self._reviews[revision.name] = review.of(self.world, seen, self.stable, self.now)
+        return self._reviews[revision.name]
 
     def obstacles(self, revision: Revision, before: Before) -> tuple[Obstacle, ...]:
         """What governance holds against going on to a point; nothing, where nothing governs."""
-        found = self.standing(revision)
+        found = self.review(revision)
         return found.obstacles(before) if found is not None else ()
 
     @property
     def questions(self) -> tuple[Question, ...]:
         """Custom rules that must be evaluated before this is known to the end."""
-        known = [found for found in self._standings.values() if found is not None]
+        known = [found for found in self._reviews.values() if found is not None]
         return tuple({q.key: q for found in known for q in found.questions}.values())
 
     def answer(self, decision: Decision, status: ConditionStatus, reason: str, message: str) -> None:

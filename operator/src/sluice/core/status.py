@@ -17,7 +17,7 @@ from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import consent, gates, lanes, reasons, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
-from sluice.core.governance.standing import Obstacle, Standing
+from sluice.core.governance.review import Obstacle, Review
 from sluice.core.world import Resolving, Revision, Unresolved, WorkloadState
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -36,12 +36,12 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
     world, before = draft.world, draft.world.status
     judgement = judge(draft)
     phase, message = _phase(draft, judgement)
-    standing, against = _oversight(draft)
+    review, against = _oversight(draft)
     said = {
         "Ready": _ready(draft),
         "Progressing": _progressing(draft, message),
         "ModelResolved": _resolved(draft),
-        "GovernanceSatisfied": _governance(standing, against),
+        "GovernanceSatisfied": _governance(review, against),
         "MonitorsPassing": _monitors(draft, judgement),
         "Promoted": _promoted(draft),
     }
@@ -57,17 +57,17 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
         step=_step(draft),
         monitors=_results(judgement or _last_judgement(draft), before.monitors),
         url=f"http://{world.spec.traffic.hostnames[0]}",
-        governance=standing.status(against) if standing is not None else None,
+        governance=review.status(against) if review is not None else None,
     )
 
 
-def _oversight(draft: Draft) -> tuple[Standing | None, tuple[Obstacle, ...]]:
+def _oversight(draft: Draft) -> tuple[Review | None, tuple[Obstacle, ...]]:
     """What governance says, and what it holds against the release in progress, or else against what serves."""
     subject = draft.candidate or draft.stable
-    standing = draft.standing(subject) if subject is not None else None
-    if subject is None or standing is None:
+    review = draft.review(subject) if subject is not None else None
+    if subject is None or review is None:
         return None, ()
-    return standing, consent.obstacles(draft, subject) if subject.in_progress else standing.obstacles(Before.START)
+    return review, consent.obstacles(draft, subject) if subject.in_progress else review.obstacles(Before.START)
 
 
 def judge(draft: Draft) -> Judgement | None:
@@ -150,12 +150,12 @@ def _progress(draft: Draft, target: Revision, judgement: Judgement | None) -> st
     return f"{where}: the hold is over, waiting for {waiting}" if waiting else where
 
 
-def _governance(standing: Standing | None, against: tuple[Obstacle, ...]) -> Says:
-    if standing is None:
+def _governance(review: Review | None, against: tuple[Obstacle, ...]) -> Says:
+    if review is None:
         return Says(UNKNOWN, reasons.NOT_GOVERNED, "no GovernancePolicy applies, and no step asks for an approval")
     if against:
         return Says(FALSE, against[0].reason, "; ".join(obstacle.message for obstacle in against))
-    return Says(TRUE, reasons.GOVERNANCE_SATISFIED, standing.told())
+    return Says(TRUE, reasons.GOVERNANCE_SATISFIED, review.told())
 
 
 def _ready(draft: Draft) -> Says:

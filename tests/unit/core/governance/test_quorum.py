@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sluice.api.governance import ApprovalState
 from sluice.api.governancepolicy import Before, Distinct
 from sluice.api.modeldecision import Action
-from sluice.core.governance.approval import Standing, missing, rejections, states
+from sluice.core.governance.approval import missing, rejections, states
 from sluice.core.governance.facts import Decision, Guard
 from sluice.core.governance.quorum import Seats, seated
+from sluice.core.governance.standing import Standing
 from tests.unit.core.governance.examples import (
     APPROVED,
     DAY,

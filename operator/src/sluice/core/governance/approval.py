@@ -7,68 +7,43 @@ start, and what may be promoted, is then a matter of counting (``missing``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import replace
+from datetime import timedelta
 
 from sluice.api.base import format_time
-from sluice.api.governance import ApprovalState, GivenApproval
-from sluice.api.governancepolicy import Before, Distinct, RequiredApproval
+from sluice.api.governance import ApprovalState, Assurance, EvidenceReference, GivenApproval
+from sluice.api.governanceexception import MAX_DAYS
+from sluice.api.governancepolicy import Before, Distinct, RequiredApproval, Severity
 from sluice.api.modeldecision import Action
-from sluice.core.governance.facts import Decision, Facts
-from sluice.core.governance.people import Developers, developers, is_person, person, unguarded
+from sluice.core.governance.checks import ALWAYS, SERVED, listed, reference
+from sluice.core.governance.control import (
+    Control,
+    Finding,
+    Parameter,
+    ParameterError,
+    Parameters,
+    error,
+    failed,
+    passed,
+    skipped,
+)
+from sluice.core.governance.facts import Decision, Facts, Stage
+from sluice.core.governance.parameters import duration, integer, words
+from sluice.core.governance.people import dependent, developers, unguarded
 from sluice.core.governance.policy import merged_approvals
 from sluice.core.governance.quorum import Seats, seated
+from sluice.core.governance.standing import (
+    Judged,
+    Standing,
+    concerns,
+    is_about,
+    judge,
+    revoked_by,
+    revokers,
+)
 
 _LISTED = 32
 """Most approvals that a state lists; those that count come first."""
-
-
-class Standing(StrEnum):
-    """Whether an approval counts, or why it does not."""
-
-    COUNTS = "Counts"
-    ROLE_MISMATCH = "RoleMismatch"
-    NOT_GUARDED = "NotGuarded"
-    SERVICE_ACCOUNT = "ServiceAccount"
-    OTHER_TARGET = "OtherTarget"
-    OTHER_MODEL = "OtherModel"
-    OTHER_POLICIES = "OtherPolicies"
-    REVOKED = "Revoked"
-    EXPIRED = "Expired"
-    DEVELOPER_AS_APPROVER = "DeveloperAsApprover"
-    UNMAPPED_DEVELOPER = "UnmappedDeveloper"
-    DEVELOPERS_UNKNOWN = "DevelopersUnknown"
-    SELF_APPROVAL = "SelfApproval"
-    REQUESTER_UNKNOWN = "RequesterUnknown"
-    OUTSIDE_CONDITIONS = "OutsideConditions"
-    SAME_APPROVER = "SameApprover"
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """One approval, as it stands."""
-
-    decision: Decision
-    standing: Standing
-    message: str
-    expires_at: datetime
-
-    @property
-    def name(self) -> str:
-        return person(self.decision.spec.actor.username)
-
-    @property
-    def given(self) -> GivenApproval:
-        spec = self.decision.spec
-        return GivenApproval(
-            decision=self.decision.name,
-            username=spec.actor.username[:128],
-            role=spec.role or "",
-            standing=self.standing,
-            message=self.message[:512],
-            expires_at=self.expires_at,
-        )
 
 
 def states(facts: Facts) -> tuple[ApprovalState, ...]:
@@ -76,11 +51,11 @@ def states(facts: Facts) -> tuple[ApprovalState, ...]:
     required = sorted(merged_approvals(facts.required), key=lambda asked: asked.before is not Before.START)
     if not required:
         return ()
-    looked = [decision for decision in facts.decisions if _concerns(decision, facts)]
-    revokers = _revokers(facts)
+    looked = [decision for decision in facts.decisions if concerns(decision, facts)]
+    taken_back = revokers(facts)
     developed = developers(facts)
     judged = {
-        asked.role: [_judge(facts, asked, d, revokers, developed) for d in looked if d.spec.role == asked.role]
+        asked.role: [judge(facts, asked, d, taken_back, developed) for d in looked if d.spec.role == asked.role]
         for asked in required
     }
     seats = seated(
@@ -110,178 +85,33 @@ def rejections(facts: Facts) -> tuple[Decision, ...]:
     In any role: whoever may approve may refuse, asked or not. It is honoured without guards too, since the worst
     that a forged one does is that a release waits.
     """
-    revokers = _revokers(facts)
+    taken_back = revokers(facts)
     found = (
         decision
         for decision in facts.decisions
         if decision.spec.action is Action.REJECT
-        and _is_about(decision, facts)
-        and _revoked_by(decision, revokers) is None
+        and is_about(decision, facts)
+        and revoked_by(decision, taken_back) is None
         and (decision.spec.expires_at is None or facts.now < decision.spec.expires_at)
     )
     return tuple(sorted(found, key=lambda decision: (decision.created_at, decision.name)))
 
 
-def _is_about(decision: Decision, facts: Facts) -> bool:
-    """Whether an act is about this release of this model, to the letter."""
-    target, subject, model = decision.spec.target, decision.spec.subject, facts.model
-    return (
-        (target.deployment, target.uid, target.revision) == (facts.deployment, facts.uid, facts.revision)
-        and model is not None
-        and (subject.model, subject.version, subject.digest) == (model.name, model.version, model.digest)
-    )
-
-
-def _concerns(decision: Decision, facts: Facts) -> bool:
-    """Whether an approval is worth mentioning: it names this release, or these files. Others are other releases'."""
-    if decision.spec.action is not Action.APPROVE or not decision.spec.role:
-        return False
-    same_files = facts.model is not None and decision.spec.subject.digest == facts.model.digest
-    return same_files or decision.spec.target.revision == facts.revision
-
-
-def _revokers(facts: Facts) -> Mapping[str, list[Decision]]:
-    found: dict[str, list[Decision]] = {}
-    for decision in facts.decisions:
-        if decision.spec.action is Action.REVOKE and decision.spec.revokes:
-            found.setdefault(decision.spec.revokes, []).append(decision)
-    return found
-
-
-def _revoked_by(decision: Decision, revokers: Mapping[str, list[Decision]]) -> Decision | None:
-    """The Revoke that takes an act back: by somebody of its role, and not older than the act itself."""
-    for revoke in revokers.get(decision.name, ()):
-        if revoke.spec.role == decision.spec.role and revoke.created_at >= decision.created_at:
-            return revoke
-    return None
-
-
-def _expiry(decision: Decision, asked: RequiredApproval) -> datetime:
-    latest = decision.created_at + asked.valid_for
-    return min(decision.spec.expires_at, latest) if decision.spec.expires_at else latest
-
-
-def _judge(
-    facts: Facts,
-    asked: RequiredApproval,
-    decision: Decision,
-    revokers: Mapping[str, list[Decision]],
-    developed: Developers,
-) -> _Judged:
-    expires_at = _expiry(decision, asked)
-    standing, message = (
-        _identity(facts, decision)
-        or _subject(facts, decision)
-        or _time(facts, decision, expires_at, revokers)
-        or _segregation(facts, asked, decision, developed)
-        or _conditions(facts, decision)
-        or (Standing.COUNTS, "")
-    )
-    return _Judged(decision, standing, message, expires_at)
-
-
-_Why = tuple[Standing, str] | None
-
-
-def _identity(facts: Facts, decision: Decision) -> _Why:
-    if why := unguarded(facts, decision.created_at):
-        return Standing.NOT_GUARDED, (
-            f"nothing proves that {decision.spec.actor.username} gave it: {why}; the platform team installs the "
-            "admission policies of the chart (`kubectl get validatingadmissionpolicies`), then it is given again"
-        )
-    if not is_person(decision.spec.actor.username):
-        return Standing.SERVICE_ACCOUNT, "only people approve; somebody with the role gives it under their own name"
-    return None
-
-
-def _subject(facts: Facts, decision: Decision) -> _Why:
-    target, subject, model = decision.spec.target, decision.spec.subject, facts.model
-    if (target.deployment, target.uid) != (facts.deployment, facts.uid):
-        return Standing.OTHER_TARGET, (
-            f"it is for another ModelDeployment (uid {target.uid}); approve this one, uid {facts.uid}"
-        )
-    if facts.revision is None or target.revision != facts.revision:
-        here = f"approve {facts.revision}" if facts.revision else "approve once there is a revision"
-        return Standing.OTHER_TARGET, f"it is for {target.revision}; {here}"
-    if model is None or (subject.model, subject.version, subject.digest) != (model.name, model.version, model.digest):
-        here = f"{model.name} {model.version} with digest {model.digest}" if model else "not resolved yet"
-        return Standing.OTHER_MODEL, (
-            f"it is for {subject.model} {subject.version} with digest {subject.digest}; this model is {here}"
-        )
-    if not facts.policy_digest or decision.spec.policy_digest != facts.policy_digest:
-        return Standing.OTHER_POLICIES, (
-            f"it was given under other policies ({decision.spec.policy_digest or 'none named'}); read what changed and "
-            f"approve again under {facts.policy_digest or 'the digest in status.governance.policyDigest'}"
-        )
-    return None
-
-
-def _time(facts: Facts, decision: Decision, expires_at: datetime, revokers: Mapping[str, list[Decision]]) -> _Why:
-    if revoke := _revoked_by(decision, revokers):
-        return Standing.REVOKED, (
-            f"{revoke.spec.actor.username} took it back ({revoke.name}: {revoke.spec.reason or 'no reason given'}); "
-            "if that is mended, it is given again"
-        )
-    if facts.now >= expires_at:
-        return Standing.EXPIRED, f"it expired at {format_time(expires_at)}; it is given again"
-    return None
-
-
-def _segregation(facts: Facts, asked: RequiredApproval, decision: Decision, developed: Developers) -> _Why:
-    approver = person(decision.spec.actor.username)
-    if Distinct.DEVELOPER in asked.distinct_from:
-        if approver in developed.known:
-            return Standing.DEVELOPER_AS_APPROVER, "the approver developed the model; somebody else must approve it"
-        if developed.unmapped:
-            return Standing.UNMAPPED_DEVELOPER, (
-                f"it cannot be told whether the approver developed the model: {developed.unsure}"
-            )
-        if developed.problem:
-            return Standing.DEVELOPERS_UNKNOWN, (
-                f"it cannot be told whether the approver developed the model: {developed.problem}"
-            )
-    if Distinct.REQUESTER in asked.distinct_from:
-        if facts.requester is None or not facts.requester.strip():
-            return Standing.REQUESTER_UNKNOWN, (
-                "it cannot be told whether the approver asked for this release: nobody was stamped at admission; the "
-                "platform team installs the chart's admission policies, then the ModelDeployment is applied again"
-            )
-        if approver == person(facts.requester):
-            return Standing.SELF_APPROVAL, "the approver asked for this release; somebody else must approve it"
-    return None
-
-
-def _conditions(facts: Facts, decision: Decision) -> _Why:
-    conditions = decision.spec.conditions
-    if conditions is None:
-        return None
-    if conditions.max_weight is not None and facts.weight > conditions.max_weight:
-        return Standing.OUTSIDE_CONDITIONS, (
-            f"it covers up to {conditions.max_weight} % of the traffic, and the next step gives {facts.weight} %; "
-            "it is given again with a larger conditions.maxWeight, or without"
-        )
-    if conditions.namespaces and facts.namespace not in conditions.namespaces:
-        return Standing.OUTSIDE_CONDITIONS, (
-            f"it covers the namespaces {', '.join(conditions.namespaces)}, and this is {facts.namespace}"
-        )
-    return None
-
-
 def _stray(decision: Decision, required: Iterable[RequiredApproval]) -> GivenApproval:
     asked = ", ".join(one.role for one in required)
     message = f"nobody asks for an approval as {decision.spec.role}; asked for are {asked}"
-    mismatch = _Judged(decision, Standing.ROLE_MISMATCH, message, decision.spec.expires_at or decision.created_at)
+    mismatch = Judged(decision, Standing.ROLE_MISMATCH, message, decision.spec.expires_at or decision.created_at)
     return mismatch.given
 
 
 def _state(
     asked: RequiredApproval,
-    judged: Iterable[_Judged],
+    judged: Iterable[Judged],
     seats: Mapping[str, frozenset[str]],
     strays: Iterable[GivenApproval],
 ) -> ApprovalState:
     counted: set[str] = set()
-    settled: list[_Judged] = []
+    settled: list[Judged] = []
     # Of two by one person the one that lasts longer counts, then the newer.
     for one in sorted(
         judged, key=lambda one: (one.expires_at, one.decision.created_at, one.decision.name), reverse=True
@@ -307,3 +137,202 @@ def _state(
         before=asked.before,
         approvals=[*(one.given for one in settled), *strays][:_LISTED],
     )
+
+
+_UNCERTAIN = (
+    Standing.NOT_GUARDED,
+    Standing.UNMAPPED_DEVELOPER,
+    Standing.DEVELOPERS_UNKNOWN,
+    Standing.REQUESTER_UNKNOWN,
+)
+"""Standings that say that it cannot be told whether the approval counts."""
+_DEPENDENT = (
+    Standing.DEVELOPER_AS_APPROVER,
+    Standing.SELF_APPROVAL,
+    Standing.SAME_APPROVER,
+    Standing.SERVICE_ACCOUNT,
+)
+_ENDED = (Standing.EXPIRED, Standing.REVOKED)
+_NOBODY_ASKED = "no policy says whose approval is needed; whoever writes policies adds approvals to one that applies"
+
+
+def due(facts: Facts) -> Before:
+    """Which approvals must be there now: those to start, or all, where the next step is the last."""
+    last = facts.stage is Stage.CONTINUOUS or facts.weight >= 100
+    return Before.PROMOTION if last else Before.START
+
+
+def _due(facts: Facts) -> tuple[ApprovalState, ...]:
+    before = due(facts)
+    return tuple(state for state in states(facts) if before is Before.PROMOTION or state.before is Before.START)
+
+
+def _how_to(facts: Facts, role: str) -> str:
+    return f"somebody who may `kubectl sluice approve {facts.deployment} --role {role} -n {facts.namespace}`"
+
+
+def _approved(facts: Facts, _: Parameters) -> Finding:
+    if not facts.required:
+        return failed(_NOBODY_ASKED)
+    given = _due(facts)
+    for state in missing(given, Before.PROMOTION):
+        why = next((f"; {one.username}: {one.message}" for one in state.approvals if one.message), "")
+        return failed(
+            f"{state.given} of {state.required} approvals as {state.role} count: it needs "
+            f"{_how_to(facts, state.role)}{why}"
+        )
+    if not given:
+        return skipped("no approval is needed before the last step")
+    return passed(f"approved by {_counted(given)}", *_references(given))
+
+
+def _counted(given: Iterable[ApprovalState]) -> str:
+    return listed(
+        [f"{one.username} as {one.role}" for s in given for one in s.approvals if one.standing == Standing.COUNTS]
+    )
+
+
+def _references(given: Iterable[ApprovalState]) -> list[EvidenceReference]:
+    names = [one.decision for s in given for one in s.approvals if one.standing == Standing.COUNTS]
+    return [reference(f"ModelDecision/{name}") for name in names[:8]]
+
+
+def _segregated(facts: Facts, values: Parameters) -> Finding:
+    distinct = words(values, "distinctFrom")
+    if not distinct or set(distinct) - set(Distinct):
+        raise ParameterError(f"distinctFrom: must list some of {', '.join(Distinct)}")
+    if not facts.required:
+        return failed(_NOBODY_ASKED)
+    strict = [asked.model_copy(update={"distinct_from": [Distinct(d) for d in distinct]}) for asked in facts.required]
+    given = _due(replace(facts, required=tuple(strict)))
+    if not given:
+        return skipped("no approval is needed before the last step")
+    # Only what would count but for this is this control's affair; a bare want of approvals is GOV-APP-01's, and yet
+    # nothing here can be said to be apart.
+    for state in missing(given, Before.PROMOTION):
+        for one in state.approvals:
+            if one.standing in _DEPENDENT:
+                return failed(f"{one.username} as {state.role}: {one.message}")
+        for one in state.approvals:
+            if one.standing in _UNCERTAIN:
+                return error(f"{one.username} as {state.role}: {one.message}")
+        return failed(
+            f"nobody who is apart from the rest approved as {state.role}: it needs {_how_to(facts, state.role)}"
+        )
+    return passed(f"{_counted(given)}: apart from {listed(distinct).lower()}", *_references(given))
+
+
+def _standing(facts: Facts, standings: tuple[Standing, ...], good: str) -> Finding:
+    if not facts.required:
+        return failed(_NOBODY_ASKED)
+    given = _due(facts)
+    if not given:
+        return skipped("no approval is needed before the last step")
+    for state in missing(given, Before.PROMOTION):
+        for one in state.approvals:
+            if one.standing in standings:
+                return failed(f"{one.username} as {state.role}: {one.message}")
+        return failed(f"no approval as {state.role} counts: it needs {_how_to(facts, state.role)}")
+    return passed(good, *_references(given))
+
+
+def _in_force(facts: Facts, _: Parameters) -> Finding:
+    ends = [
+        one.expires_at for s in _due(facts) for one in s.approvals if one.standing == Standing.COUNTS and one.expires_at
+    ]
+    until = f", until {format_time(min(ends))} at least" if ends else ""
+    return _standing(facts, _ENDED, f"approvals are in force{until}")
+
+
+def _within_conditions(facts: Facts, _: Parameters) -> Finding:
+    return _standing(
+        facts, (Standing.OUTSIDE_CONDITIONS,), f"{facts.weight} % in {facts.namespace} is what was approved"
+    )
+
+
+def _exceptions(facts: Facts, values: Parameters) -> Finding:
+    most, cap = integer(values, "maxCount"), min(duration(values, "maxAge"), timedelta(days=MAX_DAYS))
+    mine = [one for one in facts.waivers if one.spec.target.uid == facts.uid and one.spec.expires_at > facts.now]
+    if not mine:
+        return skipped("no exception is in force for it")
+    developed = developers(facts)
+    for one in mine:
+        spec = one.spec
+        if not spec.reason.strip() or not spec.ticket.strip():
+            return failed(f"exception {one.name} has no reason or no ticket; it is made anew, with both")
+        if spec.expires_at > one.created_at + cap:
+            return failed(
+                f"exception {one.name} lasts until {format_time(spec.expires_at)}, longer than {cap.days} days; "
+                "it is made anew, "
+                "shorter"
+            )
+        if why := unguarded(facts, one.created_at):
+            return error(f"nothing proves that {spec.approver.username} made exception {one.name}: {why}")
+        if why := dependent(facts, spec.approver.username, developed):
+            return failed(f"exception {one.name}: {why}")
+    if len(mine) > most:
+        return failed(f"{len(mine)} exceptions are in force, {most} are allowed; mend some of what they waive")
+    return passed(
+        f"{len(mine)} exceptions are in force", *[reference(f"GovernanceException/{one.name}") for one in mine[:8]]
+    )
+
+
+CONTROLS = (
+    Control(
+        id="GOV-APP-01",
+        title="Everybody who must have agreed has agreed, to exactly this release under these policies",
+        stages=SERVED,
+        severity=Severity.CRITICAL,
+        assurance=Assurance.VERIFIED,
+        remedy="People with the role approve: `kubectl sluice approve NAME --role ROLE`.",
+        check=_approved,
+        parameters={},
+    ),
+    Control(
+        id="GOV-APP-02",
+        title="Who approved is a person, did not develop the model, did not ask for the release, and counts once",
+        stages=SERVED,
+        severity=Severity.CRITICAL,
+        assurance=Assurance.VERIFIED,
+        remedy="Somebody else approves; the platform team completes the identity map.",
+        check=_segregated,
+        parameters={
+            "distinctFrom": Parameter(
+                "Developer, Requester, Approver", "Whom no approver may be, whatever the required approval itself says."
+            )
+        },
+    ),
+    Control(
+        id="GOV-APP-03",
+        title="The approvals have not expired and were not revoked",
+        stages=SERVED,
+        severity=Severity.HIGH,
+        assurance=Assurance.VERIFIED,
+        remedy="People with the role approve again: `kubectl sluice approve NAME --role ROLE`.",
+        check=_in_force,
+        parameters={},
+    ),
+    Control(
+        id="GOV-APP-04",
+        title="The release keeps to the conditions of its approvals",
+        stages=SERVED,
+        severity=Severity.HIGH,
+        assurance=Assurance.VERIFIED,
+        remedy="The approver approves again with a larger conditions.maxWeight or other namespaces.",
+        check=_within_conditions,
+        parameters={},
+    ),
+    Control(
+        id="GOV-APP-05",
+        title="Every exception in force has a reason, a ticket, an independent approver and an early end",
+        stages=ALWAYS,
+        severity=Severity.HIGH,
+        assurance=Assurance.VERIFIED,
+        remedy="The exception is made anew, by somebody who neither developed the model nor asked for the release.",
+        check=_exceptions,
+        parameters={
+            "maxCount": Parameter("3", "How many exceptions may be in force for one deployment."),
+            "maxAge": Parameter("2160h", "How long an exception may last; 2160h are 90 days, and no more is possible."),
+        },
+    ),
+)

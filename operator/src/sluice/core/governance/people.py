@@ -76,3 +76,21 @@ def unguarded(facts: Facts, made: datetime) -> str:
             since = format_time(guard.since) if guard.since else "an unknown time"
             return f"{guard.name} has been there only since {since}"
     return ""
+
+
+def dependent(facts: Facts, username: str, developed: Developers) -> str:
+    """Why somebody may not waive or approve, being no person, a developer or the requester; empty if they may.
+
+    What cannot be told is a reason too.
+    """
+    if not is_person(username):
+        return f"{username} is not a person"
+    if person(username) in developed.known:
+        return f"{username} developed the model; somebody else must decide"
+    if developed.unsure:
+        return f"it cannot be told whether {username} developed the model: {developed.unsure}"
+    if not (facts.requester or "").strip():
+        return f"it cannot be told whether {username} asked for this release: nobody was stamped at admission"
+    if person(username) == person(facts.requester or ""):
+        return f"{username} asked for this release; somebody else must decide"
+    return ""

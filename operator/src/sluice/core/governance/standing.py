@@ -1,151 +1,213 @@
-"""Standing: what governance says of one release at one time, and what holds it back."""
+"""Standing: whether one approval counts, and if not, why, and what to do."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from sluice.api.governance import (
-    ApprovalState,
-    ControlResult,
-    ControlSummary,
-    ControlVerdict,
-    GovernanceStatus,
-)
-from sluice.api.governancepolicy import Before
-from sluice.core import reasons
-from sluice.core.governance import approval, custom, evaluate, gather
+from sluice.api.base import format_time
+from sluice.api.governance import GivenApproval
+from sluice.api.governancepolicy import Distinct, RequiredApproval
+from sluice.api.modeldecision import Action
 from sluice.core.governance.facts import Decision, Facts
-from sluice.core.identity import digest
-from sluice.core.world import Revision, World
+from sluice.core.governance.people import Developers, is_person, person, unguarded
 
-COUNTS = approval.Standing.COUNTS
-_GATED_AS_APPROVALS = ("GOV-APP-01", "GOV-APP-02")
-"""What these two say is held against a release as its approvals, each at the point that its policy names."""
-FREEZING = ("GOV-APP-03",)
-"""Controls on what serves that hold back what would replace it."""
+
+class Standing(StrEnum):
+    """Whether an approval counts, or why it does not."""
+
+    COUNTS = "Counts"
+    ROLE_MISMATCH = "RoleMismatch"
+    NOT_GUARDED = "NotGuarded"
+    SERVICE_ACCOUNT = "ServiceAccount"
+    OTHER_TARGET = "OtherTarget"
+    OTHER_MODEL = "OtherModel"
+    OTHER_POLICIES = "OtherPolicies"
+    REVOKED = "Revoked"
+    EXPIRED = "Expired"
+    DEVELOPER_AS_APPROVER = "DeveloperAsApprover"
+    UNMAPPED_DEVELOPER = "UnmappedDeveloper"
+    DEVELOPERS_UNKNOWN = "DevelopersUnknown"
+    SELF_APPROVAL = "SelfApproval"
+    REQUESTER_UNKNOWN = "RequesterUnknown"
+    OUTSIDE_CONDITIONS = "OutsideConditions"
+    SAME_APPROVER = "SameApprover"
 
 
 @dataclass(frozen=True)
-class Obstacle:
-    """One thing that holds a release back."""
+class Judged:
+    """One approval, as it stands."""
 
-    name: str
-    """A control's id, or ``approval:<role>``."""
-    reason: str
+    decision: Decision
+    standing: Standing
     message: str
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Every control's and every approval's state."""
-
-    facts: Facts
-    results: tuple[ControlResult, ...]
-    approvals: tuple[ApprovalState, ...]
-    rejections: tuple[Decision, ...]
-    questions: tuple[custom.Question, ...] = ()
-    """Custom rules whose outcome is not known yet."""
-
-    def obstacles(self, before: Before) -> tuple[Obstacle, ...]:
-        """What stands against the release's start, or against its promotion (which includes the former)."""
-        blocking = [r for r in evaluate.blocking(self.results) if r.id not in _GATED_AS_APPROVALS]
-        controls = [Obstacle(r.id, reasons.GOVERNANCE_BLOCKED, f"{r.id}: {r.message}") for r in blocking]
-        missing = [_missing(state, self.facts) for state in approval.missing(self.approvals, before)]
-        return (*controls, *missing)
-
-    def awaited(self, role: str) -> tuple[Obstacle, ...]:
-        """What is missing of one role's approval."""
-        return tuple(
-            _missing(state, self.facts)
-            for state in self.approvals
-            if state.role == role and state.given < state.required
-        )
+    expires_at: datetime
 
     @property
-    def undecided(self) -> bool:
-        """Whether something is only being read: no reason to write anything yet."""
-        unread = self.facts.evidence is None and not self.facts.evidence_problem and bool(self.results)
-        return unread or bool(self.questions)
+    def name(self) -> str:
+        """Who gave it."""
+        return person(self.decision.spec.actor.username)
 
     @property
-    def digest(self) -> str:
-        """What it comes to, so that a change is put on record."""
-        said = [(r.id, r.verdict, r.mode, r.waiver) for r in self.results if r.mode == "Enforce" or r.waiver]
-        given = [(a.decision, a.standing) for state in self.approvals for a in state.approvals]
-        return digest({"policies": self.facts.policy_digest, "controls": said, "approvals": given})
-
-    def summary(self) -> ControlSummary:
-        """How many controls said what."""
-        count = dict.fromkeys(ControlVerdict, 0)
-        for result in self.results:
-            count[result.verdict] += 1
-        return ControlSummary(
-            passed=count[ControlVerdict.PASS],
-            failed=count[ControlVerdict.FAIL],
-            errors=count[ControlVerdict.ERROR],
-            skipped=count[ControlVerdict.SKIPPED],
-            waived=count[ControlVerdict.WAIVED],
-        )
-
-    def told(self) -> str:
-        """All of it in a sentence, for the record."""
-        total = self.summary()
-        counts = {
-            "pass": total.passed,
-            "fail": total.failed,
-            "could not be told": total.errors,
-            "are waived": total.waived,
-            "do not apply": total.skipped,
-        }
-        said = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
-        blocking = [r.id for r in evaluate.blocking(self.results)]
-        waived = [f"{r.id} by {r.waiver}" for r in self.results if r.waiver]
-        parts = [f"of {len(self.results)} controls {said}" if self.results else "no controls apply"]
-        parts += [f"blocking: {', '.join(blocking)}"] if blocking else []
-        parts += [f"waived: {', '.join(waived)}"] if waived else []
-        parts += [f"approvals {state.role}: {state.given} of {state.required}" for state in self.approvals]
-        return "; ".join(parts)
-
-    def status(self, obstacles: tuple[Obstacle, ...]) -> GovernanceStatus:
-        """What the deployment's status shows."""
-        names = ", ".join(obstacle.name for obstacle in obstacles)
-        return GovernanceStatus(
-            revision=self.facts.revision,
-            policies=list(self.facts.policies),
-            policy_digest=self.facts.policy_digest,
-            blocked_by=names[:256] or None,
-            message=obstacles[0].message[:1024] if obstacles else None,
-            summary=self.summary(),
-            controls=list(self.results)[:128],
-            approvals=list(self.approvals)[:16],
-            requester=self.facts.requester,
+    def given(self) -> GivenApproval:
+        """As the status shows it."""
+        spec = self.decision.spec
+        return GivenApproval(
+            decision=self.decision.name,
+            username=spec.actor.username[:128],
+            role=spec.role or "",
+            standing=self.standing,
+            message=self.message[:512],
+            expires_at=self.expires_at,
         )
 
 
-def of(world: World, revision: Revision, stable: Revision | None, now: datetime) -> Standing | None:
-    """What governance says of a revision; None where nothing governs it: no policy, and no approval in its plan."""
-    required = gather.required(world, revision)
-    if not world.oversight.policies and not required:
+def is_about(decision: Decision, facts: Facts) -> bool:
+    """Whether an act is about this release of this model, to the letter."""
+    target, subject, model = decision.spec.target, decision.spec.subject, facts.model
+    return (
+        (target.deployment, target.uid, target.revision) == (facts.deployment, facts.uid, facts.revision)
+        and model is not None
+        and (subject.model, subject.version, subject.digest) == (model.name, model.version, model.digest)
+    )
+
+
+def concerns(decision: Decision, facts: Facts) -> bool:
+    """Whether an approval is worth mentioning: it names this release, or these files. Others are other releases'."""
+    if decision.spec.action is not Action.APPROVE or not decision.spec.role:
+        return False
+    same_files = facts.model is not None and decision.spec.subject.digest == facts.model.digest
+    return same_files or decision.spec.target.revision == facts.revision
+
+
+def revokers(facts: Facts) -> Mapping[str, list[Decision]]:
+    """The Revokes, by the name of what they take back."""
+    found: dict[str, list[Decision]] = {}
+    for decision in facts.decisions:
+        if decision.spec.action is Action.REVOKE and decision.spec.revokes:
+            found.setdefault(decision.spec.revokes, []).append(decision)
+    return found
+
+
+def revoked_by(decision: Decision, taken_back: Mapping[str, list[Decision]]) -> Decision | None:
+    """The Revoke that takes an act back: by somebody of its role, and not older than the act itself."""
+    found = (
+        revoke
+        for revoke in taken_back.get(decision.name, ())
+        if revoke.spec.role == decision.spec.role and revoke.created_at >= decision.created_at
+    )
+    return min(found, key=lambda revoke: (revoke.created_at, revoke.name), default=None)
+
+
+def _expiry(decision: Decision, asked: RequiredApproval) -> datetime:
+    latest = decision.created_at + asked.valid_for
+    return min(decision.spec.expires_at, latest) if decision.spec.expires_at else latest
+
+
+def judge(
+    facts: Facts,
+    asked: RequiredApproval,
+    decision: Decision,
+    taken_back: Mapping[str, list[Decision]],
+    developed: Developers,
+) -> Judged:
+    """How an approval stands for a role that is asked for, all others left aside."""
+    expires_at = _expiry(decision, asked)
+    standing, message = (
+        _identity(facts, decision)
+        or _subject(facts, decision)
+        or _time(facts, decision, expires_at, taken_back)
+        or _segregation(facts, asked, decision, developed)
+        or _conditions(facts, decision)
+        or (Standing.COUNTS, "")
+    )
+    return Judged(decision, standing, message, expires_at)
+
+
+_Why = tuple[Standing, str] | None
+
+
+def _identity(facts: Facts, decision: Decision) -> _Why:
+    if why := unguarded(facts, decision.created_at):
+        return Standing.NOT_GUARDED, (
+            f"nothing proves that {decision.spec.actor.username} gave it: {why}; the platform team installs the "
+            "admission policies of the chart (`kubectl get validatingadmissionpolicies`), then it is given again"
+        )
+    if not is_person(decision.spec.actor.username):
+        return Standing.SERVICE_ACCOUNT, "only people approve; somebody with the role gives it under their own name"
+    return None
+
+
+def _subject(facts: Facts, decision: Decision) -> _Why:
+    target, subject, model = decision.spec.target, decision.spec.subject, facts.model
+    if (target.deployment, target.uid) != (facts.deployment, facts.uid):
+        return Standing.OTHER_TARGET, (
+            f"it is for another ModelDeployment (uid {target.uid}); approve this one, uid {facts.uid}"
+        )
+    if facts.revision is None or target.revision != facts.revision:
+        here = f"approve {facts.revision}" if facts.revision else "approve once there is a revision"
+        return Standing.OTHER_TARGET, f"it is for {target.revision}; {here}"
+    if model is None or (subject.model, subject.version, subject.digest) != (model.name, model.version, model.digest):
+        here = f"{model.name} {model.version} with digest {model.digest}" if model else "not resolved yet"
+        return Standing.OTHER_MODEL, (
+            f"it is for {subject.model} {subject.version} with digest {subject.digest}; this model is {here}"
+        )
+    if not facts.policy_digest or decision.spec.policy_digest != facts.policy_digest:
+        return Standing.OTHER_POLICIES, (
+            f"it was given under other policies ({decision.spec.policy_digest or 'none named'}); read what changed and "
+            f"approve again under {facts.policy_digest or 'the digest in status.governance.policyDigest'}"
+        )
+    return None
+
+
+def _time(facts: Facts, decision: Decision, expires_at: datetime, taken_back: Mapping[str, list[Decision]]) -> _Why:
+    if revoke := revoked_by(decision, taken_back):
+        return Standing.REVOKED, (
+            f"{revoke.spec.actor.username} took it back ({revoke.name}: {revoke.spec.reason or 'no reason given'}); "
+            "if that is mended, it is given again"
+        )
+    if facts.now >= expires_at:
+        return Standing.EXPIRED, f"it expired at {format_time(expires_at)}; it is given again"
+    return None
+
+
+def _segregation(facts: Facts, asked: RequiredApproval, decision: Decision, developed: Developers) -> _Why:
+    approver = person(decision.spec.actor.username)
+    if Distinct.DEVELOPER in asked.distinct_from:
+        if approver in developed.known:
+            return Standing.DEVELOPER_AS_APPROVER, "the approver developed the model; somebody else must approve it"
+        if developed.unmapped:
+            return Standing.UNMAPPED_DEVELOPER, (
+                f"it cannot be told whether the approver developed the model: {developed.unsure}"
+            )
+        if developed.problem:
+            return Standing.DEVELOPERS_UNKNOWN, (
+                f"it cannot be told whether the approver developed the model: {developed.problem}"
+            )
+    if Distinct.REQUESTER in asked.distinct_from:
+        if facts.requester is None or not facts.requester.strip():
+            return Standing.REQUESTER_UNKNOWN, (
+                "it cannot be told whether the approver asked for this release: nobody was stamped at admission; the "
+                "platform team installs the chart's admission policies, then the ModelDeployment is applied again"
+            )
+        if approver == person(facts.requester):
+            return Standing.SELF_APPROVAL, "the approver asked for this release; somebody else must approve it"
+    return None
+
+
+def _conditions(facts: Facts, decision: Decision) -> _Why:
+    conditions = decision.spec.conditions
+    if conditions is None:
         return None
-    weight = gather.next_weight(revision, stable)
-    facts = gather.facts(world, revision, stable, now, weight=weight)
-    own, questions = custom.results(facts, world.oversight.policies, world.oversight.rules)
-    return Standing(
-        facts=facts,
-        results=evaluate.evaluate(facts, world.oversight.policies, own),
-        approvals=approval.states(facts),
-        rejections=approval.rejections(facts),
-        questions=questions,
-    )
-
-
-def _missing(state: ApprovalState, facts: Facts) -> Obstacle:
-    more = state.required - state.given
-    people = "1 person" if more == 1 else f"{more} people"
-    refused = [f"{a.username}'s does not count: {a.message}" for a in state.approvals if a.standing != COUNTS]
-    message = (
-        f"waiting for the approval of {people} as {state.role} "
-        f"(`kubectl sluice approve {facts.deployment} --role {state.role} -n {facts.namespace}`)"
-    )
-    return Obstacle(f"approval:{state.role}", reasons.AWAITING_APPROVAL, "; ".join([message, *refused])[:1024])
+    if conditions.max_weight is not None and facts.weight > conditions.max_weight:
+        return Standing.OUTSIDE_CONDITIONS, (
+            f"it covers up to {conditions.max_weight} % of the traffic, and the next step gives {facts.weight} %; "
+            "it is given again with a larger conditions.maxWeight, or without"
+        )
+    if conditions.namespaces and facts.namespace not in conditions.namespaces:
+        return Standing.OUTSIDE_CONDITIONS, (
+            f"it covers the namespaces {', '.join(conditions.namespaces)}, and this is {facts.namespace}"
+        )
+    return None
