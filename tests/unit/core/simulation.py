@@ -123,7 +123,7 @@ class Cluster:
     evaluations: tuple[Evaluation, ...] = ()
     evidence: dict[str, str] = field(default_factory=dict)
     """Documents by digest."""
-    oversight: Oversight = Oversight()
+    oversight: Oversight = field(default_factory=Oversight)
     answers: dict[str, Condition] = field(default_factory=dict)
     """What came of people's decisions, by their name."""
     events: list[Event] = field(default_factory=list)

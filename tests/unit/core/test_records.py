@@ -57,7 +57,14 @@ def test_a_promotion_is_told_from_beginning_to_end() -> None:
     cluster = scenario("promoted")
     tell(cluster, "promoted")
     steps = [K.STEP_STARTED, K.VERDICT_GIVEN, K.STEP_FINISHED]
-    assert kinds(cluster, "scorer-r2") == [K.CREATED, K.STARTED, *steps * 3, K.STEP_STARTED, K.STEP_FINISHED, K.PROMOTED]
+    assert kinds(cluster, "scorer-r2") == [
+        K.CREATED,
+        K.STARTED,
+        *steps * 3,
+        K.STEP_STARTED,
+        K.STEP_FINISHED,
+        K.PROMOTED,
+    ]
     assert kinds(cluster, "scorer-r1")[-1] is K.REPLACED
 
 

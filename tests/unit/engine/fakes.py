@@ -28,6 +28,7 @@ from sluice.engine.aliases import Aliases
 from sluice.engine.evaluator import Evaluator
 from sluice.engine.hostnames import Hostnames
 from sluice.engine.observe import Observer
+from sluice.engine.oversight import Overseer, Sources
 from sluice.engine.queue import Queue
 from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
@@ -238,6 +239,7 @@ class Engine:
             aliases=Aliases(self.store, registry, self.queue.add),
             hostnames=self.hostnames,
             refusals=refusals,
+            overseer=Overseer(self.store, Sources()),
             wake=self.queue.add,
         )
         self.reconciler = Reconciler(

@@ -36,7 +36,6 @@ from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers
 from sluice.engine.store import Key, Store, is_ours
 
-
 EXPORTED = "sluice.dev/exported-head"
 """The annotation in which an export notes up to which record it went."""
 

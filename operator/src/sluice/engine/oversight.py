@@ -155,4 +155,3 @@ def _policy(item: Object) -> Policy:
 def _accepted(item: Object) -> Condition | None:
     conditions = item.get("status", {}).get("conditions", [])
     return next((Condition.model_validate(c) for c in conditions if c["type"] == "Accepted"), None)
-

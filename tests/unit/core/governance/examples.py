@@ -177,7 +177,7 @@ def waiver(
         "ticket": "EXC-17",
         "expires_at": NOW + 30 * DAY,
     }
-    return Waiver(name, at, GovernanceExceptionSpec(**(given | spec)))
+    return Waiver(name, f"uid-{name}", at, GovernanceExceptionSpec(**(given | spec)))
 
 
 def result(

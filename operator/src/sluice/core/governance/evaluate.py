@@ -9,9 +9,9 @@ from sluice.api.governanceexception import MAX_DAYS
 from sluice.api.governancepolicy import Mode, RiskTier, Severity
 from sluice.core.governance.catalogue import CATALOGUE
 from sluice.core.governance.control import Control, Finding, error
-from sluice.core.governance.facts import Facts, Waiver
+from sluice.core.governance.facts import Facts, Policy, Waiver
 from sluice.core.governance.people import Developers, dependent, developers, unguarded
-from sluice.core.governance.policy import MergedControl, Policy, merged_controls
+from sluice.core.governance.policy import MergedControl, merged_controls
 
 SEVERITIES = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 """Worst first."""
