@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sluice.api.base import Condition
+from sluice.api.evidence import ModelEvidence
 from sluice.api.modeldeployment import (
     GatewayReference,
     ModelDeploymentSpec,
@@ -51,6 +52,9 @@ MONITORS = {
     (MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"): LEVEL,
     (MonitorKind.CLUSTER_MODEL_MONITOR, "prediction-drift"): DRIFT,
 }
+
+EVIDENCE = ModelEvidence(observed_at=START, registered_by="dev", trained_by="dev")
+"""What the registry says of every model."""
 
 Oracle = Callable[[Evaluation, datetime], Verdict]
 """What a monitor says of a revision at a time."""
@@ -165,6 +169,7 @@ class Cluster:
             environment=self.environment,
             oversight=replace(
                 self.oversight,
+                evidence=dict.fromkeys(self.revisions, EVIDENCE),
                 decisions=tuple(replace(d, answer=self.answers.get(d.name)) for d in self.oversight.decisions),
             ),
         )

@@ -15,7 +15,7 @@ from sluice.api.governancepolicy import Before
 from sluice.api.modeldecision import Action
 from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind, SeenDecision
-from sluice.core import identity, reasons, rollback, steps
+from sluice.core import gates, identity, reasons, rollback, steps
 from sluice.core.draft import Draft
 from sluice.core.governance.facts import Decision
 from sluice.core.governance.review import COUNTS
@@ -162,6 +162,9 @@ def _promote(draft: Draft, decision: Decision, revision: Revision) -> None:
     if not moving or index is None or revision.status.step_started_at() is None:
         message = f"{revision.name} is {revision.phase} and takes no step; promote it once it does"
         raise Refusal(reasons.NOT_POSSIBLE, message)
+    judgement = gates.judge(draft.world, revision, plan[index], draft.stable, draft.now)
+    if (failure := judgement.failure) is not None:
+        raise Refusal(reasons.NOT_POSSIBLE, f"{failure.name} fails, which takes the traffic back: {failure.message}")
     if obstacles := draft.obstacles(revision, Before.PROMOTION):
         message = f"its gates can be passed by, its governance cannot: {obstacles[0].message}"
         raise Refusal(reasons.APPROVALS_MISSING, message)

@@ -68,7 +68,8 @@ class Overseer:
         """What is known now. What must be read first is asked for, and its coming wakes the deployment."""
         moving = [revision.spec.governance for revision in revisions if revision.in_progress]
         policies = self._policies(key.namespace, [spec.governance, *moving])
-        governed = bool(policies)
+        plans = [spec.rollout, *(revision.spec.rollout for revision in revisions)]
+        governed = bool(policies) or any(step.approval is not None for plan in plans for step in plan.steps)
         evidence, problems = self._evidence(key, revisions) if governed else ({}, {})
         return Oversight(
             policies=policies,
