@@ -81,8 +81,8 @@ def _tags() -> Iterator[str]:
 
 def _frameworks() -> Iterator[str]:
     yield "## Frameworks\n"
-    yield "Frameworks change, so what asks for a control is data: `operator/src/sluice/catalogue/frameworks.yaml`. It is a"
-    yield "reading aid, and no legal advice.\n"
+    yield "Frameworks change, so what asks for a control is data: `operator/src/sluice/catalogue/frameworks.yaml`."
+    yield "It is a reading aid, and no legal advice.\n"
     yield "| short | framework | references are to | |"
     yield "|---|---|---|---|"
     for key, framework in sorted(frameworks().known.items()):

@@ -180,8 +180,12 @@ TABLE: dict[str, list[Row]] = {
         ("the first release", {"stable": None}, {}, SKIPPED),
         ("other columns", {"model": MODEL.model_copy(update={"signature": signature("amount:long")})}, {}, FAIL),
         ("no such reference", {}, {"reference": "Golden"}, ERROR),
-        ("training data by a "
-            "name", {"evidence": tags(sluice__reference__digest="v3")}, {"reference": "Training"}, FAIL),
+        (
+            "training data by a name",
+            {"evidence": tags(sluice__reference__digest="v3")},
+            {"reference": "Training"},
+            FAIL,
+        ),
         ("missing: model", {"model": None}, {}, FAIL),
         ("missing: signature", {"model": MODEL.model_copy(update={"signature": []})}, {}, FAIL),
         ("missing: registry", UNREAD, {"reference": "Training"}, ERROR),
@@ -199,8 +203,12 @@ TABLE: dict[str, list[Row]] = {
         ("of other files", report(model_digest=OTHER), {}, FAIL),
         ("not passed", report(result="pass with reservations"), {}, FAIL),
         ("by a developer", report(validator="dora"), {}, FAIL),
-        ("by a developer of another "
-            "name", {"identities": {"dora": "dev@bank.example", "val": "DEV@bank.example"}}, {}, FAIL),
+        (
+            "by a developer of another name",
+            {"identities": {"dora": "dev@bank.example", "val": "DEV@bank.example"}},
+            {},
+            FAIL,
+        ),
         ("validator not mapped", {"identities": {"dora": "dev@bank.example"}}, {}, ERROR),
         ("developer not mapped", {"identities": {"val": "vera@bank.example"}}, {}, ERROR),
         ("neither true nor false", {}, {"independent": "maybe"}, ERROR),
@@ -244,8 +252,12 @@ TABLE: dict[str, list[Row]] = {
         ("an input more, where that is allowed", registry(inputs=signature("age:long")), {"compatible": "false"}, PASS),
         ("missing: outputs", registry(outputs=[]), {}, FAIL),
         ("missing: inputs", registry(inputs=[]), {}, FAIL),
-        ("missing: in "
-            "service", {"stable": replace(STABLE, model=STABLE.model.model_copy(update={"signature": []}))}, {}, ERROR),
+        (
+            "missing: in service",
+            {"stable": replace(STABLE, model=STABLE.model.model_copy(update={"signature": []}))},
+            {},
+            ERROR,
+        ),
         ("missing: registry", UNREAD, {}, ERROR),
     ],
     "GOV-VAL-05": [
@@ -346,13 +358,28 @@ TABLE: dict[str, list[Row]] = {
     "GOV-APP-02": [
         ("apart", {}, {}, PASS),
         ("a developer", {"decisions": (decision(username="dev@bank.example"),)}, {}, FAIL),
-        ("whatever the role "
-            "allows", {"decisions": (decision(username="tom@bank.example"),), "required": (VALIDATOR.model_copy(update={"distinct_from": []}),)}, {}, FAIL),
+        (
+            "whatever the role allows",
+            {
+                "decisions": (decision(username="tom@bank.example"),),
+                "required": (VALIDATOR.model_copy(update={"distinct_from": []}),),
+            },
+            {},
+            FAIL,
+        ),
         ("a service account", {"decisions": (decision(username="system:serviceaccount:a:b"),)}, {}, FAIL),
-        ("one person in two "
-            "roles", {"weight": 100, "decisions": (decision(), decision(name="d-2", role="model-owner"))}, {}, FAIL),
-        ("a developer beside somebody "
-            "else", {"decisions": (*APPROVED, decision(name="d-3", username="dev@bank.example"))}, {}, PASS),
+        (
+            "one person in two roles",
+            {"weight": 100, "decisions": (decision(), decision(name="d-2", role="model-owner"))},
+            {},
+            FAIL,
+        ),
+        (
+            "a developer beside somebody else",
+            {"decisions": (*APPROVED, decision(name="d-3", username="dev@bank.example"))},
+            {},
+            PASS,
+        ),
         ("needed for promotion only", {"decisions": (), "required": (OWNER,)}, {}, SKIPPED),
         ("no such relation", {}, {"distinctFrom": "Friend"}, ERROR),
         ("missing: developers", UNREAD, {}, ERROR),
@@ -413,8 +440,12 @@ TABLE: dict[str, list[Row]] = {
     "GOV-ROL-04": [
         ("approved", {"decisions": (*APPROVED, PROMOTE)}, {}, PASS),
         ("nobody did", {}, {}, SKIPPED),
-        ("by a "
-            "machine", {"decisions": (*APPROVED, decision(Action.PROMOTE, "system:x", None, name="p", ticket="T"))}, {}, FAIL),
+        (
+            "by a machine",
+            {"decisions": (*APPROVED, decision(Action.PROMOTE, "system:x", None, name="p", ticket="T"))},
+            {},
+            FAIL,
+        ),
         ("not approved", {"decisions": (*APPROVED[:1], PROMOTE)}, {}, FAIL),
         ("missing: ticket", {"decisions": (*APPROVED, decision(Action.PROMOTE, "a", None, name="p"))}, {}, FAIL),
         ("missing: nobody is asked", {"decisions": (PROMOTE,), "required": ()}, {}, FAIL),
@@ -431,13 +462,21 @@ TABLE: dict[str, list[Row]] = {
     ],
     "GOV-MON-02": [
         ("has data", {}, {}, PASS),
-        ("too few samples are "
-            "data", {"gauges": (said(ERRORS, Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES),)}, {}, PASS),
+        (
+            "too few samples are data",
+            {"gauges": (said(ERRORS, Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES),)},
+            {},
+            PASS,
+        ),
         ("before traffic", {"gauges": (replace(ERRORS, result=None),), "records": RECORDS[:3]}, {}, PASS),
         ("reports only", {"gauges": (observed(ERRORS),)}, {}, FAIL),
         ("too few gates", {}, {"minGates": "2"}, FAIL),
-        ("compares, with nothing in "
-            "service", {"gauges": (replace(COMPARED, result=None),), "stable": None}, {}, SKIPPED),
+        (
+            "compares, with nothing in service",
+            {"gauges": (replace(COMPARED, result=None),), "stable": None},
+            {},
+            SKIPPED,
+        ),
         ("could not be asked", {"gauges": (said(ERRORS, Verdict.ERROR),)}, {}, ERROR),
         ("missing: data", {"gauges": (said(ERRORS, Verdict.INCONCLUSIVE),)}, {}, FAIL),
         ("missing: answer", {"gauges": (replace(ERRORS, result=None),)}, {}, FAIL),
@@ -475,8 +514,12 @@ TABLE: dict[str, list[Row]] = {
     "GOV-CHG-02": [
         ("as decided", {"stage": SERVING}, {}, PASS),
         ("edited", {"stage": SERVING, "hand_edits": ("spec.predictor.model.runtime",)}, {}, FAIL),
-        ("missing: what was decided", {"stage": SERVING, "hand_edits": ("InferenceService fraud-r8 is "
-            "gone",)}, {}, FAIL),
+        (
+            "missing: what was decided",
+            {"stage": SERVING, "hand_edits": ("InferenceService fraud-r8 is gone",)},
+            {},
+            FAIL,
+        ),
     ],
     "GOV-CHG-03": [
         ("not retired", {}, {}, PASS),
@@ -511,7 +554,7 @@ TABLE: dict[str, list[Row]] = {
         ("without a digest", {"policy_digest": ""}, {}, FAIL),
         ("missing: policies", {"policies": ()}, {}, FAIL),
     ],
-}  # fmt: skip
+}
 ROWS = [
     pytest.param(name, facts(**changes), parameters, verdict, id=f"{name} {title}")
     for name, rows in TABLE.items()
