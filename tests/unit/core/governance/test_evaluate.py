@@ -223,7 +223,7 @@ def test_nothing_known_is_no_pass(name: str) -> None:
     assert (ControlVerdict.PASS in verdicts) == (name in NOT_MISSING)
 
 
-REMOVABLE = {
+REMOVABLE: dict[str, Any] = {
     "requester": None,
     "model": None,
     "gauges": (),
