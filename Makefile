@@ -54,9 +54,11 @@ lint unit component chart e2e: uv ## One layer of the tests
 format: uv ## Format the code and mend what can be mended
 	@$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-generate: uv ## Write crds/ and docs/reference/api.md from the typed models
+generate: uv ## Write crds/ and docs/reference/ from the typed models and the controls
 	@$(RUN) python -m sluice.api crds/ --docs docs/reference/api.md
+	@$(RUN) python -m sluice.catalogue docs/reference/controls.md
 
 bench: uv ## Measure speed and size, and print medians and ratios
 	@$(RUN) python -m bench.engine
 	@$(RUN) python -m bench.collector
+	@$(RUN) python -m bench.governance

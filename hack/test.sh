@@ -38,6 +38,7 @@ for what in "$@"; do
       $RUN mypy
       $RUN lint-imports
       $RUN python -m sluice.api crds/ --docs docs/reference/api.md --check
+      $RUN python -m sluice.catalogue docs/reference/controls.md --check
       test ! -e operator/__init__.py || { echo "operator/__init__.py breaks Python's own operator module" >&2; exit 1; }
       ;;
     unit)

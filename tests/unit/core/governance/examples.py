@@ -154,8 +154,8 @@ def conditions(max_weight: int | None = None, *namespaces: str) -> ApprovalCondi
 
 
 def revoke(of: str, username: str = "rita@bank.example", role: str = "model-validator", **more: Any) -> Decision:
-    given: dict[str, Any] = {"name": f"revoke-{of}", "at": NOW - timedelta(minutes=30)} | more
-    return decision(Action.REVOKE, username, role, revokes=of, **given)
+    given: dict[str, Any] = {"name": f"revoke-{of}", "at": NOW - timedelta(minutes=30)}
+    return decision(Action.REVOKE, username, role, revokes=of, **(given | more))
 
 
 APPROVED = (

@@ -73,9 +73,9 @@ def mentions(text: str, phrase: str) -> bool:
     return bool(plain(phrase)) and f" {plain(phrase)} " in f" {plain(text)} "
 
 
-def begins(text: str, phrase: str) -> bool:
-    """Whether the text begins with the phrase's words."""
-    return bool(plain(phrase)) and f"{plain(text)} ".startswith(f"{plain(phrase)} ")
+def names(item: str, phrase: str) -> bool:
+    """Whether an item of a list is the phrase, or the phrase and an explanation after a mark such as a colon."""
+    return bool(plain(phrase)) and plain(re.split(r"[:;,.(]| [-–—] ", item, maxsplit=1)[0]) == plain(phrase)
 
 
 def is_any(text: str, patterns: Iterable[str]) -> bool:

@@ -10,9 +10,9 @@ from sluice.core.governance.checks import (
     RELEASED,
     VENDOR_REVIEW_TAG,
     VENDOR_TAG,
-    begins,
     listed,
     mentions,
+    names,
     reference,
     unread,
 )
@@ -54,14 +54,16 @@ def _intended(facts: Facts, _: Parameters) -> Finding:
     if card is None:
         return failed(_NO_CARD)
     where = reference(card.source, card.digest)
-    for name, uses in (("intended use", card.intended_uses), ("prohibited use", card.prohibited_uses)):
+    for title, uses in (("intended use", card.intended_uses), ("prohibited use", card.prohibited_uses)):
         if not uses:
-            return failed(f"the model card lists no {name}; the team writes a list under a heading of that name", where)
+            return failed(
+                f"the model card lists no {title}; the team writes a list under a heading of that name", where
+            )
     if prohibited := [use for use in card.prohibited_uses if mentions(use, use_case)]:
         return failed(
             f"the model card prohibits {use_case}: {prohibited[0]}; use another model, or review the card", where
         )
-    if not any(begins(use, use_case) for use in card.intended_uses):
+    if not any(names(use, use_case) for use in card.intended_uses):
         return failed(
             f"{use_case} is not among the intended uses ({listed(card.intended_uses)}); the team corrects "
             "spec.governance.useCase, or has the model's use reviewed and added to the card",

@@ -1,0 +1,1 @@
+"""The control catalogue for people: which framework asks for what, and the reference page."""
