@@ -115,3 +115,14 @@ another port than the Service; outside it names the port only, for a policy know
       kubernetes.io/metadata.name: {{ include "sluice.namespaceOf" .Values.global.prometheus.url }}
 {{- end }}
 {{- end }}
+
+{{/* The guards of policies/guards, as YAML documents; nothing where they are switched off. */}}
+{{- define "sluice.guards" -}}
+{{- if .Values.global.governance.guards.enabled -}}
+{{- range $path, $_ := .Files.Glob "policies/guards/*.yaml" }}
+---
+# {{ $path }}
+{{ tpl ($.Files.Get $path) $ | trim | trimPrefix "---" | trim }}
+{{- end }}
+{{- end }}
+{{- end }}

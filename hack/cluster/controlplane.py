@@ -174,6 +174,9 @@ class ControlPlane:
             f"--service-account-key-file={accounts_crt}",
             f"--service-account-signing-key-file={accounts_key}",
             "--allow-privileged=true",
+            # Stable, and on without asking, from 1.36.
+            "--feature-gates=MutatingAdmissionPolicy=true",
+            "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
             "--enable-priority-and-fairness=true",
             "--v=1",
         ]

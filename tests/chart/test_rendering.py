@@ -32,6 +32,8 @@ def test_an_installation_has_these_kinds_and_no_others() -> None:
         "RoleBinding",
         "Service",
         "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
     }
 
 
@@ -54,13 +56,15 @@ def test_the_package_holds_the_chart_with_its_crds_and_no_sources(tmp_path: Path
         "charts",
         "crds",
         "monitors",
+        "policies",
         "templates",
         "values.schema.json",
         "values.yaml",
     }
     assert "charts/operator/templates/deployment.yaml" in files
     assert crds == {f"crds/{path.name}": path.read_bytes() for path in (ROOT / "crds").iterdir()}
-    assert len(crds) == 4
+    assert len(crds) == 8
+    assert "policies/guards/records.yaml" in files
 
 
 def test_all_versions_are_that_of_the_python_distribution() -> None:
@@ -106,6 +110,45 @@ def test_without_the_monitor_nothing_of_it_is_left() -> None:
     manifests = render({"global": {"monitor": {"enabled": False}}})
     left = [item["metadata"]["name"] for item in manifests if item["metadata"]["name"] == "sluice-monitor"]
     assert left == []
+
+
+def test_what_the_operator_must_know_of_governance_is_mounted_in_one_volume() -> None:
+    key = "-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----"
+    governance = {
+        "identities": {"jdoe": "jane@bank.example"},
+        "trustedKeys": {"training": key},
+        "signing": {"secretName": "signer"},
+        "anchor": {"url": "s3://records/sluice", "secretName": "store"},
+    }
+    manifests = render({"global": {"governance": governance}})
+    pod = named(manifests, "Deployment", "sluice-operator")["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert {"name": "governance", "mountPath": "/etc/sluice", "readOnly": True} in container["volumeMounts"]
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "governance")
+    known, guards, signing = volume["projected"]["sources"]
+    assert known["configMap"]["items"] == [
+        {"key": "identities.yaml", "path": "identities.yaml"},
+        {"key": "training.pem", "path": "trusted-keys/training.pem"},
+    ]
+    assert guards["configMap"]["name"] == "sluice-guards"
+    assert signing["secret"] == {"name": "signer", "items": [{"key": "key.pem", "path": "signing/key.pem"}]}
+    assert {"name": "SLUICE_ANCHOR_URL", "value": "s3://records/sluice"} in container["env"]
+    assert container["envFrom"] == [{"secretRef": {"name": "store"}}]
+    data = named(manifests, "ConfigMap", "sluice-governance")["data"]
+    assert yaml.safe_load(data["identities.yaml"]) == governance["identities"]
+    assert data["training.pem"].strip() == key
+
+
+def test_the_operator_is_told_the_guards_that_were_installed() -> None:
+    manifests = render()
+    told = yaml.safe_load_all(named(manifests, "ConfigMap", "sluice-guards")["data"]["guards.yaml"])
+    assert list(told) == [item for item in manifests if "AdmissionPolicy" in item["kind"]]
+
+
+def test_without_guards_nothing_of_them_is_left() -> None:
+    manifests = render({"global": {"governance": {"guards": {"enabled": False}}}})
+    assert not [item for item in manifests if "AdmissionPolicy" in item["kind"]]
+    assert "sluice-guards" not in {item["metadata"]["name"] for item in manifests}
 
 
 def test_a_volume_claim_is_made_only_when_asked_for() -> None:

@@ -23,6 +23,20 @@ RIGHTS = {
     ("sluice.dev", "modelmonitors/status"): {"patch"},
     ("sluice.dev", "clustermodelmonitors"): READ,
     ("sluice.dev", "clustermodelmonitors/status"): {"patch"},
+    ("sluice.dev", "governancepolicies"): READ,
+    ("sluice.dev", "governancepolicies/status"): {"patch"},  # whether it can be evaluated
+    ("sluice.dev", "modeldecisions"): READ,  # never made by it: people decide
+    ("sluice.dev", "modeldecisions/status"): {"patch"},  # whether it counted, and why not
+    ("sluice.dev", "governanceexceptions"): READ,
+    ("sluice.dev", "governanceexceptions/status"): {"patch"},
+    # Made with a record, removed with its revision (revisionHistoryLimit); never changed.
+    ("sluice.dev", "governanceevidences"): READ | {"create", "delete"},
+    ("sluice.dev", "governanceevidences/status"): {"patch"},
+    # To say which guards are missing or weakened; never to change one.
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): READ,
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): READ,
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"): READ,
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"): READ,
     ("serving.kserve.io", "inferenceservices"): READ | {"create", "patch", "delete"},
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
     ("gateway.networking.k8s.io", "gateways"): READ,
@@ -93,7 +107,13 @@ def test_limited_to_namespaces_it_has_no_right_to_models_elsewhere() -> None:
         "clustermodelmonitors",
         "clustermodelmonitors/status",
         "customresourcedefinitions",
+        "governancepolicies",
+        "governancepolicies/status",
+        "mutatingadmissionpolicies",
+        "mutatingadmissionpolicybindings",
         "namespaces",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
     }
     models = [item for item in manifests if item["kind"] == "RoleBinding" and item["roleRef"]["kind"] == "ClusterRole"]
     assert [item["metadata"]["namespace"] for item in models] == ["risk", "gateways"]
@@ -117,8 +137,34 @@ def test_users_get_our_kinds_with_their_own_roles_but_nobody_edits_revisions() -
     view, edit = named(manifests, "ClusterRole", "sluice-view"), named(manifests, "ClusterRole", "sluice-edit")
     assert view["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
     assert edit["rules"][0]["resources"] == ["modeldeployments", "modelmonitors"]
+    # Harmless: to create a decision is refused to those who lack the verb.
+    assert edit["rules"][1] == {
+        "apiGroups": ["sluice.dev"],
+        "resources": ["modeldecisions", "governanceexceptions"],
+        "verbs": ["create"],
+    }
+    assert len(edit["rules"]) == 2
     without = render({"operator": {"userRoles": {"aggregate": False}}})
     assert not [item for item in without if item["metadata"]["name"] in ("sluice-view", "sluice-edit")]
+
+
+def test_the_roles_for_people_give_their_verbs_and_no_wildcard() -> None:
+    acts = {
+        "model-validator": {"approve-model-validator"},
+        "model-owner": {"approve-model-owner"},
+        "operations": {"pause", "resume", "abort", "retry", "rollback"},
+        "release-manager": {"promote"},
+        "exception-approver": {"waive"},
+        "auditor": {"export", "patch"},
+    }
+    manifests = render()
+    for role, verbs in acts.items():
+        rules = named(manifests, "ClusterRole", f"sluice-{role}")["rules"]
+        assert {verb for rule in rules for verb in rule["verbs"]} - READ - {"create"} == verbs, role
+    roles = [item for item in manifests if item["kind"] == "ClusterRole"]
+    assert not [item for item in roles for rule in item["rules"] if "*" in (*rule["verbs"], *rule["resources"])]
+    without = render({"global": {"governance": {"roles": {"create": False}}}})
+    assert not [item for item in without if item["metadata"]["name"] == "sluice-auditor"]
 
 
 def test_the_operator_may_call_what_it_asks_and_nothing_else() -> None:

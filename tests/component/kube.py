@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from kubernetes import config
+from urllib3 import HTTPHeaderDict
 
 from sluice.api import API_VERSION
 from sluice.api.crds import KINDS
@@ -37,10 +39,14 @@ class Refused(Exception):  # noqa: N818 - the API server refused; nothing went w
 
 
 class Api:
-    """One API server, spoken to as its administrator."""
+    """One API server, spoken to as the user of a kubeconfig, or as whom that user impersonates."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, user: str | None = None, groups: Sequence[str] = ()) -> None:
         self._client = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
+        self._impersonate = [("Impersonate-User", user)] if user else []
+        self._impersonate += [("Impersonate-Group", group) for group in groups]
+        self.warnings: list[str] = []
+        """What the API server warned of in its last answer, as kubectl shows it."""
 
     def request(
         self,
@@ -58,10 +64,11 @@ class Api:
             Refused: the answer's status is 400 or above.
         """
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": accept, "Content-Type": content}
+        headers = HTTPHeaderDict([("Accept", accept), ("Content-Type", content), *self._impersonate])
         payload = json.dumps(body) if content.endswith("yaml") else body
         answer = self._client.rest_client.request(method, url, headers=headers, body=payload, _request_timeout=30)
         text = answer.read().decode()
+        self.warnings = re.findall(r'299 \S+ "((?:[^"\\]|\\.)*)"', answer.getheaders().get("Warning", ""))
         if answer.status >= 400:
             raise _refusal(answer.status, text)
         found: Manifest = json.loads(text)
@@ -95,6 +102,10 @@ class Api:
         path = self._collection({"kind": kind, "metadata": {"namespace": namespace}})
         items: list[Manifest] = self.request("GET", path, query=query)["items"]
         return items
+
+    def delete(self, manifest: Manifest) -> None:
+        """Delete the object that a manifest names."""
+        self.request("DELETE", self._object(manifest))
 
     def table(self, kind: str, namespace: str) -> Manifest:
         """What `kubectl get` asks for: columns and rows."""

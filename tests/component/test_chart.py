@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -28,8 +28,9 @@ SECRETS = Kind("v1", "secrets", "Secret")
 
 
 @pytest.fixture
-def limited_to(platform: Api, control_plane: ControlPlane, namespace: str) -> str:
-    """The chart is installed for the test's namespace only. Returns that namespace."""
+def limited_to(platform: Api, control_plane: ControlPlane, namespace: str) -> Iterator[str]:
+    """The chart is installed, with its guards, for the test's namespace only, and taken away: the guards would be in
+    the way of tests whose operator is the administrator."""
     values = {"operator": {"watchNamespaces": [namespace, "gateways"]}}
     with suppress(Refused):  # it is there already
         platform.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -39,7 +40,8 @@ def limited_to(platform: Api, control_plane: ControlPlane, namespace: str) -> st
         command, input=json.dumps(values), env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return namespace
+    yield namespace
+    subprocess.run([program(), "uninstall", RELEASE, f"--namespace={NAMESPACE}"], env=environment, check=True)
 
 
 @pytest.fixture

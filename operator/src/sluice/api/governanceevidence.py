@@ -40,6 +40,8 @@ class GovernanceEvidenceSpec(Resource):
     """The ModelDeployment's name."""
     revision: Name
     """The ModelRevision whose record refers to it."""
+    governed: bool = True
+    """Whether the revision has policies (spec.policies): what is governed is kept until it was exported."""
     kind: EvidenceKind
     """What kind of document."""
     digest: Digest

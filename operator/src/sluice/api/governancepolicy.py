@@ -146,7 +146,8 @@ class GovernancePolicySpec(Resource):
 
     rules = (
         Rule(
-            "size(self.controls) + size(self.approvals) + size(self.customRules) > 0",
+            "[has(self.controls) ? size(self.controls) : 0, has(self.approvals) ? size(self.approvals) : 0,"
+            " has(self.customRules) ? size(self.customRules) : 0].sum() > 0",
             "a policy needs at least one control, approval or custom rule",
         ),
     )

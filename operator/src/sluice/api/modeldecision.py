@@ -96,7 +96,8 @@ class ModelDecisionSpec(Resource):
             "revokes names the approval that a Revoke takes back, and goes with nothing else",
         ),
         Rule(
-            "!(self.action in ['Promote', 'Reject', 'Abort', 'Rollback', 'Revoke']) || size(self.reason) > 0",
+            "!(self.action in ['Promote', 'Reject', 'Abort', 'Rollback', 'Revoke'])"
+            " || has(self.reason) && size(self.reason) > 0",
             "say why, in reason: this act ends a release or goes around its gates",
         ),
         Rule("self.action != 'Promote' || has(self.ticket)", "a promotion past the gates needs a ticket"),

@@ -109,6 +109,8 @@ def _scalar(schema: Schema) -> str:
         return "time (RFC 3339)"
     if schema["type"] == "integer":
         return f"integer ({_range(schema, 'minimum', 'maximum')})"
+    if schema["type"] == "boolean":
+        return "true or false"
     if DURATION_RULE.message in _messages(schema):
         return "duration"
     return f"string (up to {schema['maxLength']})"
