@@ -308,3 +308,67 @@ def test_of_a_long_log_the_end_is_kept() -> None:
     log = "x" * 5_000 + "KeyError: 'amount'"
     found = read(pod(ended(1, log, restartCount=3)), of=deployment())
     assert found.message.endswith("KeyError: 'amount'")
+
+
+LOADED = f"sha256:{'a' * 64}"
+
+
+def answering(message: str = f"DigestVerified: {LOADED}", *, code: int = 0, **server: Any) -> Object:
+    """A pod whose initializer ended with that message and whose server answers."""
+    initialized = {"terminated": {"exitCode": code, "message": message}}
+    status = container(name="storage-initializer", ready=code == 0, state=initialized)
+    made = pod(container(ready=True, **server), initContainerStatuses=[status])
+    made["status"]["conditions"].append({"type": "Ready", "status": "True"})
+    return made
+
+
+def starting() -> Object:
+    """A pod that does not answer yet."""
+    return pod(waiting("PodInitializing"), initContainerStatuses=[container(name="storage-initializer")])
+
+
+@pytest.mark.parametrize(
+    ("pods", "digest"),
+    [
+        pytest.param([answering()], LOADED, id="verified"),
+        pytest.param([answering(f" DigestVerified: {LOADED}\n")], LOADED, id="with-white-space"),
+        pytest.param([answering(), answering(), starting()], LOADED, id="all-that-answer"),
+        pytest.param([], "", id="no-pods"),
+        pytest.param([starting()], "", id="none-answers"),
+        pytest.param([answering(), answering(f"DigestVerified: sha256:{'b' * 64}")], "", id="they-differ"),
+        pytest.param([answering(), answering("")], "", id="one-does-not-say"),
+        pytest.param([answering("DigestVerified: sha256:1")], "", id="no-digest"),
+        pytest.param([answering(f"DigestVerified: {LOADED} or so")], "", id="more-than-a-digest"),
+        pytest.param([answering(code=1)], "", id="ended-badly"),
+        pytest.param(
+            [pod(container(ready=True), conditions=[{"type": "Ready", "status": "True"}])], "", id="none-of-ours"
+        ),
+    ],
+)
+def test_the_loaded_digest_is_what_the_initializers_of_all_pods_that_answer_verified(
+    pods: list[Object], digest: str
+) -> None:
+    assert read(*pods).loaded_digest == digest
+    assert read(*pods, of=deployment(updated=1, available=1)).loaded_digest == digest
+
+
+@pytest.mark.parametrize(
+    ("pods", "image"),
+    [
+        pytest.param([answering()], "registry.example/server:1", id="as-asked-for"),
+        pytest.param(
+            [answering(image="sha256:abc", imageID="r.example/s@sha256:1")], "r.example/s@sha256:1", id="an-id"
+        ),
+        pytest.param([answering(), answering(image="r.example/other:2")], "", id="they-differ"),
+        pytest.param([answering(name="queue-proxy")], "", id="another-container"),
+        pytest.param([starting()], "", id="none-answers"),
+    ],
+)
+def test_the_image_is_the_model_servers_in_all_pods_that_answer(pods: list[Object], image: str) -> None:
+    assert read(*pods).image == image
+
+
+def test_a_deleted_pod_says_nothing_of_what_is_loaded() -> None:
+    leaving = answering()
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-25T12:00:00Z"
+    assert read(leaving).loaded_digest == ""

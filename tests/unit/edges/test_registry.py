@@ -255,7 +255,7 @@ async def test_a_registry_that_is_stopped_leaves_no_process(played: Played) -> N
     registry = played.registry()
     registry.resolve(SEVEN, lambda: None)
     await until(lambda: len(played.asked) == 1)
-    (task,) = registry._running.values()
+    (task,) = registry._answers.running.values()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert not children()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice.core import reasons
 from sluice.core.objects import Object
@@ -21,6 +21,10 @@ _CRASHES = 2
 _ON_ITS_WAY = {"", "ContainerCreating", "PodInitializing"}
 _INITIALIZER = "storage-initializer"
 """The container that KServe puts before the model server to fetch the model; ours says why it refused."""
+_SERVER = "kserve-container"
+"""The container of the model server."""
+_VERIFIED = re.compile(r"DigestVerified: (sha256:[0-9a-f]{64})")
+"""What our initializer leaves when the files are those that were pinned; see sluice.storage.__main__."""
 _REFUSAL = re.compile(r"([A-Z][A-Za-z]+): (.+)", re.DOTALL)
 _LONGEST = 700
 """Characters of a message: others add to it, and a verdict holds 1024."""
@@ -52,14 +56,46 @@ def read(service: Object | None, deployments: Iterable[Object], pods: Iterable[O
     restarts = sum(status.get("restartCount", 0) for pod in present for status in _statuses(pod))
     deployment = next(iter(deployments), None)
     available = (deployment or {}).get("status", {}).get("availableReplicas", 0)
+    answering = [pod for pod in present if (_condition(pod, "Ready") or {}).get("status") == "True"]
+    seen = Workload(
+        WorkloadState.READY,
+        restarts=restarts,
+        available=available,
+        loaded_digest=_common(_loaded(pod) for pod in answering),
+        image=_common(_image(pod) for pod in answering),
+    )
     if deployment is not None and _complete(deployment, replicas):
-        return Workload(WorkloadState.READY, restarts=restarts, available=available)
+        return seen
     troubles = [trouble for pod in present for trouble in _troubles(pod)]
     fatal = next((trouble for trouble in troubles if trouble.fatal), None)
     if fatal is not None:
-        return Workload(WorkloadState.FAILED, fatal.reason, _clip(fatal.message), restarts, available)
+        return replace(seen, state=WorkloadState.FAILED, reason=fatal.reason, message=_clip(fatal.message))
     why = troubles[0] if troubles else _not_ready(service, deployment, replicas)
-    return Workload(WorkloadState.STARTING, why.reason, _clip(why.message), restarts, available)
+    return replace(seen, state=WorkloadState.STARTING, reason=why.reason, message=_clip(why.message))
+
+
+def _common(values: Iterable[str]) -> str:
+    """What all of them are; empty if they differ or there are none."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else ""
+
+
+def _loaded(pod: Object) -> str:
+    """The digest that the initializer of a pod verified before the model server could start."""
+    for status in pod["status"].get("initContainerStatuses", []):
+        ended = status.get("state", {}).get("terminated") or {}
+        if status["name"] == _INITIALIZER and ended.get("exitCode") == 0:
+            verified = _VERIFIED.fullmatch((ended.get("message") or "").strip())
+            return verified.group(1) if verified else ""
+    return ""
+
+
+def _image(pod: Object) -> str:
+    """The model server's image as it was asked for; container engines sometimes tell only its id."""
+    of_all: list[Object] = pod["status"].get("containerStatuses", [])
+    status: Object = next((status for status in of_all if status["name"] == _SERVER), {})
+    image = str(status.get("image", ""))
+    return image if image and not image.startswith("sha256:") else str(status.get("imageID", ""))
 
 
 def _complete(deployment: Object, replicas: int) -> bool:

@@ -85,6 +85,10 @@ class Workload:
     """The digest that was verified before the model started, in every pod that answers; empty if it was not."""
     available: int = 0
     """Pods that answer. With none, the gateway answers the revision's share of requests itself, with 503."""
+    loaded_digest: str = ""
+    """What the storage initializers of all pods that answer verified before the model started; empty if unknown."""
+    image: str = ""
+    """The model server's image in all pods that answer; empty if there are none, or they differ."""
 
 
 ABSENT = Workload(WorkloadState.ABSENT, reason="NotCreated", message="the InferenceService does not exist yet")

@@ -1,12 +1,17 @@
-"""``python -m sluice.storage``: resolve a model version, or put one into a pod.
+"""``python -m sluice.storage``: resolve a model version, read evidence about one, or put one into a pod.
 
 ``resolve --name N (--version V | --alias A) [--digest]`` prints one JSON document: what the registry says,
-or ``{"error": {"reason", "message"}}``. Exit codes: 0 found, 2 usage, 3 no such model, 4 its files are gone,
-5 MLflow cannot be asked.
+or ``{"error": {"reason", "message"}}``. Exit codes: 0 found, 1 its files are others, 2 usage, 3 no such model,
+4 its files are gone, 5 MLflow cannot be asked.
+
+``evidence --name N --version V --digest D [--trusted-keys DIRECTORY] [--known]`` prints a ``ModelEvidence``, or
+the same kind of error. Its field ``files`` is what the files alone tell; with ``--known`` that is read back from
+standard input, and as long as it still holds, a large model is not downloaded for a look at its tags.
 
 ``SOURCE DESTINATION`` is the contract of KServe's storage initializer: KServe runs this container before the
 model server and appends the two arguments. Exit codes: 0 the pinned files are there, 1 they are not; the
-reason goes to standard error and to the container's termination message. It needs no writable directory but
+reason goes to standard error. The container's termination message says either, ``DigestVerified: sha256:…`` or
+``<Reason>: <message>``, for the operator to read in the pod's status. It needs no writable directory but
 the destination, so it runs with a read-only root and any user. In the cluster::
 
     apiVersion: serving.kserve.io/v1alpha1
@@ -41,13 +46,17 @@ if TYPE_CHECKING:
 TERMINATION_LOG = Path("/dev/termination-log")
 """Kubernetes shows what a container writes here as the reason why it ended."""
 TERMINATION_BYTES = 4096
+VERIFIED = "DigestVerified"
+"""Begins that reason where it ended well; core/workload.py reads it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one of the two commands."""
+    """Run one of the three commands."""
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["resolve"]:
         return resolve(_resolve_parser().parse_args(given[1:]))
+    if given[:1] == ["evidence"]:
+        return evidence(_evidence_parser().parse_args(given[1:]))
     return initialize(_initialize_parser().parse_args(given))
 
 
@@ -58,6 +67,20 @@ def _resolve_parser() -> argparse.ArgumentParser:
     which.add_argument("--version", help="version number")
     which.add_argument("--alias", help="alias, for example champion")
     parser.add_argument("--digest", action="store_true", help="download the files, add digest, flavours and signature")
+    return _with_server(parser)
+
+
+def _evidence_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m sluice.storage evidence", description="Read what the registry says of a model version."
+    )
+    parser.add_argument("--name", required=True, help="registered model name")
+    parser.add_argument("--version", required=True, help="version number")
+    parser.add_argument("--digest", required=True, help="sha256:<hex> of its files, as resolve printed it")
+    parser.add_argument(
+        "--trusted-keys", type=Path, help="directory of public keys (*.pem, *.pub) that may sign models"
+    )
+    parser.add_argument("--known", action="store_true", help="read the field `files` of an earlier answer from stdin")
     return _with_server(parser)
 
 
@@ -125,6 +148,28 @@ def _document(found: Version, alias: str | None) -> dict[str, object]:
     return {key: value for key, value in document.items() if value is not None}
 
 
+def evidence(options: argparse.Namespace) -> int:
+    """Print what the registry says of a version for governance."""
+    with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
+        _set_environment(scratch)
+        from sluice.storage import evidence as reading
+        from sluice.storage import signature
+        from sluice.storage.inspection import Inspection
+        from sluice.storage.registry import Registry, RegistryError
+
+        try:
+            registry = Registry(options.tracking_uri)
+            version = registry.by_version(options.name, options.version)
+            known = Inspection.model_validate_json(sys.stdin.read()) if options.known else None
+            keys = signature.trusted(options.trusted_keys)
+            found, files = reading.read(registry, version, options.digest, keys, known)
+        except RegistryError as error:
+            print(json.dumps({"error": {"reason": error.reason, "message": str(error)}}))
+            return error.exit_code
+    print(json.dumps({**found.dump(), "files": files.dump()}))
+    return 0
+
+
 def initialize(options: argparse.Namespace) -> int:
     """Fill the destination, or refuse and leave it as it was."""
     try:
@@ -148,17 +193,23 @@ def initialize(options: argparse.Namespace) -> int:
         if created:
             with suppress(OSError):
                 destination.rmdir()  # only if nothing was delivered
+    _conclude(f"{VERIFIED}: {wanted.digest}")
     print(f"{wanted.name} version {wanted.version}: {wanted.digest} verified, in {destination}")
     return 0
 
 
 def _refuse(reason: str, message: str) -> NoReturn:
     text = f"{reason}: {message}"
+    _conclude(text)
+    print(text, file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _conclude(text: str) -> None:
+    """Leave what became of it where Kubernetes makes it a part of the pod's status."""
     if TERMINATION_LOG.exists():
         with suppress(OSError):
             TERMINATION_LOG.write_bytes(text.encode()[:TERMINATION_BYTES])
-    print(text, file=sys.stderr)
-    raise SystemExit(1)
 
 
 if __name__ == "__main__":

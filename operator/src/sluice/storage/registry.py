@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import yaml
 from mlflow.artifacts import download_artifacts
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 from requests.exceptions import RequestException
 
 from sluice.storage import digest as digests
+from sluice.storage import mlmodel
 
 SCRATCH = ".sluice-"
 """Begins the name of a directory with a download under way, next to where it will go."""
@@ -83,6 +82,19 @@ class Version:
     outputs: tuple[Mapping[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Registration:
+    """What MLflow holds about a version besides its files, in MLflow's own words."""
+
+    version: ModelVersion
+    model: RegisteredModel
+    run: Run | None
+    """None if it names no run, or one that was deleted for good."""
+
+
+LARGEST_ARTIFACT = 16 << 20
+"""Bytes of a document beside a model that are fetched; a larger one is none of those that are looked for."""
+
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 
 
@@ -132,9 +144,56 @@ class Registry:
             ArtifactUnsafeError: they are not all plain files.
             UnavailableError: MLflow does not answer.
         """
+        with self.files(version) as path:
+            found = mlmodel.read(path / mlmodel.NAME)
+            return replace(
+                version,
+                digest=files_digest(path),
+                flavors=found.flavors,
+                signature=found.inputs,
+                outputs=found.outputs,
+            )
+
+    @contextmanager
+    def files(self, version: Version) -> Iterator[Path]:
+        """The version's files in a directory that is the caller's until it leaves. Raises like :meth:`inspected`."""
         with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
-            path = self._download(version, scratch)
-            return _with_contents(replace(version, digest=_digest(path)), path / "MLmodel")
+            yield self._download(version, scratch)
+
+    def registration(self, version: Version) -> Registration:
+        """What MLflow holds about a version besides its files. Raises like :meth:`by_version`."""
+        with _asking(f"version {version.version} of model {version.name}"):
+            found = self._client.get_model_version(version.name, version.version)
+            return Registration(found, self._client.get_registered_model(version.name), self._run(found.run_id))
+
+    def _run(self, run_id: str | None) -> Run | None:
+        try:
+            return self._client.get_run(run_id) if run_id else None
+        except RestException as error:
+            if error.error_code in _ABSENT:
+                return None
+            raise
+
+    def documents(self, run_id: str, names: Collection[str], into: Path) -> dict[str, Path]:
+        """Those of the named files that lie at the top of a run's artifacts, fetched.
+
+        Raises:
+            UnavailableError: MLflow or its artifact store does not answer.
+        """
+        what = f"the artifacts of run {run_id}"
+        with _asking(what):
+            listed = {info.path: info for info in self._client.list_artifacts(run_id)}
+        found = {}
+        for name in names:
+            info = listed.get(name)
+            if info is None or info.is_dir or (info.file_size or 0) > LARGEST_ARTIFACT:
+                continue
+            try:
+                path = download_artifacts(run_id=run_id, artifact_path=name, dst_path=str(into), tracking_uri=self._uri)
+            except (MlflowException, RequestException, OSError) as error:
+                raise UnavailableError(f"{name} of {what} could not be downloaded: {error}") from error
+            found[name] = Path(path)
+        return found
 
     def fetch(self, version: Version, destination: Path, pinned: str) -> None:
         """Put the version's files into ``destination``, but only if they are the pinned ones.
@@ -150,7 +209,7 @@ class Registry:
             shutil.rmtree(stale, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=destination) as scratch:
             path = self._download(version, scratch)
-            found = _digest(path)
+            found = files_digest(path)
             if found != pinned:
                 raise DigestMismatchError(
                     f"model {version.name}/{version.version} is {found} in MLflow, but the revision pins {pinned}: "
@@ -186,7 +245,12 @@ def _gone(error: Exception) -> bool:
     return getattr(error, "error_code", None) in _ABSENT or "404" in str(error) or "No such" in str(error)
 
 
-def _digest(path: Path) -> str:
+def files_digest(path: Path) -> str:
+    """The digest of downloaded files.
+
+    Raises:
+        ArtifactUnsafeError: they are not all plain files.
+    """
     try:
         return digests.directory(path)
     except digests.UnsafeArtifactError as error:
@@ -208,29 +272,4 @@ def _described(found: ModelVersion) -> Version:
         str(found.status),
         found.run_id or None,
         dict(found.tags or {}),
-    )
-
-
-def _with_contents(version: Version, mlmodel: Path) -> Version:
-    """The version with what its MLmodel file says.
-
-    Read here and not by MLflow, whose reader imports NumPy and pandas; mlflow-skinny comes without them.
-    """
-    if not mlmodel.is_file():
-        return version
-    document = yaml.safe_load(mlmodel.read_text()) or {}
-    signature = document.get("signature") or {}
-    return replace(
-        version,
-        flavors=tuple(sorted(document.get("flavors") or {})),
-        signature=_columns(signature.get("inputs"), "input"),
-        outputs=_columns(signature.get("outputs"), "output"),
-    )
-
-
-def _columns(schema: str | None, unnamed: str) -> tuple[Mapping[str, str], ...]:
-    found: list[dict[str, Any]] = json.loads(schema) if schema else []
-    return tuple(
-        {"name": str(column.get("name") or f"{unnamed}{index}"), "type": str(column.get("type"))}
-        for index, column in enumerate(found)
     )
