@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sluice.api.modelrevision import ModelRevisionStatus, RevisionPhase, StepRecord
-from sluice.core import lanes
+from sluice.core import attachment, lanes
 from sluice.core.plan import Event, EventType, NewRevision, StatusWrite
 from sluice.core.preflight import Problem
 from sluice.core.world import Revision, RouteIntent, WorkloadState, World
@@ -24,6 +24,8 @@ class Draft:
         self.now = now
         self.problem: Problem | None = None
         """Why the stated spec cannot be released, if it asks for anything new."""
+        self.obstacle = attachment.obstacle(world)
+        """Why the route cannot be where the spec wants it, and stays where it is."""
         self.create: NewRevision | None = None
         self.forget: list[str] = []
         self.events: list[Event] = []
@@ -62,7 +64,8 @@ class Draft:
     def routed(self) -> bool:
         """Whether the gateway was seen to carry out the present intent."""
         intent, route = self.intent, self.world.route
-        return intent is not None and route is not None and route.shows(intent)
+        there = route is not None and route.attachment in (None, attachment.wanted(self.world))
+        return there and intent is not None and route is not None and route.shows(intent)
 
     def later_than(self, earlier: datetime | None) -> datetime:
         """Now, but strictly after ``earlier``.
