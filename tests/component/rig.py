@@ -1,7 +1,8 @@
 """A running operator against a real API server, with everything that would need nodes played by the test.
 
 Real: etcd, kube-apiserver, all CRDs, kopf, the whole operator. Played: what KServe and the gateway controller
-would write into status, what MLflow would answer, what Prometheus would answer.
+would write into status, what Prometheus would answer, and, where a test brings no registry of its own, what MLflow
+would answer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from sluice.api.modelrevision import ResolvedModel
 from sluice.core import reasons
 from sluice.core.objects import Object
 from sluice.core.world import Resolution, Resolved, Unresolved
-from sluice.edges.kinds import DEPLOYMENTS, HTTP_ROUTES, INFERENCE_SERVICES, MODEL_DEPLOYMENTS, MODEL_REVISIONS, Kind
+from sluice.edges.kinds import (
+    DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
+    INFERENCE_SERVICES,
+    MODEL_DEPLOYMENTS,
+    MODEL_REVISIONS,
+    Kind,
+)
 from sluice.edges.kube import Kube, NotFound
 from sluice.edges.registry import Question, Registry
 from sluice.engine.operator import Operator, Settings
@@ -72,17 +81,22 @@ class Rig:
     tick: float = 0.3
 
     @asynccontextmanager
-    async def operating(self) -> AsyncIterator[Operator]:
-        """An operator that runs until the block ends, as a process that is killed: nothing is tidied up."""
+    async def operating(self, registry: Registry | None = None, resync: float = 3600) -> AsyncIterator[Operator]:
+        """An operator that runs until the block ends, as a process that is killed: nothing is tidied up.
+
+        Args:
+            registry: what answers for MLflow; played if absent.
+            resync: seconds between two full lists, and between two looks at the aliases.
+        """
         settings = Settings(
             prometheus_url=self.prometheus.url,
             monitor_url="http://127.0.0.1:9",
             logger_url=None,
             tick=self.tick,
-            resync=3600,
+            resync=resync,
             namespaces=(self.namespace, "gateways"),
         )
-        operator = Operator(self.kube, self.session, settings, PlayedRegistry())
+        operator = Operator(self.kube, self.session, settings, registry or PlayedRegistry())
         tasks = [
             asyncio.create_task(operator.run()),
             asyncio.create_task(watch(operator, (self.namespace, "gateways"))),
@@ -98,7 +112,7 @@ class Rig:
         """An object as it is now."""
         return await self.kube.get(kind, self.namespace, name)
 
-    async def eventually(self, what: str, ask: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    async def eventually(self, what: str, ask: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
         """Wait until a question is answered with yes."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
@@ -121,7 +135,7 @@ class Rig:
                 lines.append(f"{item['metadata']['name']}: {said}")
         return "\n".join(lines)
 
-    async def phase(self, name: str, wanted: str, seconds: float = 30) -> None:
+    async def phase(self, name: str, wanted: str, seconds: float = 60) -> None:
         """Wait for a deployment's phase."""
 
         async def there() -> bool:
@@ -129,6 +143,50 @@ class Rig:
             return bool(status.get("phase") == wanted)
 
         await self.eventually(f"{name} is {wanted}", there, seconds)
+
+    async def says(self, kind: str, reason: str, name: str = "scorer") -> Object:
+        """Wait until a condition of a deployment, as it now is, has a reason; the whole status."""
+        found: Object = {}
+
+        async def there() -> bool:
+            item = await self.get(MODEL_DEPLOYMENTS, name)
+            found.update(item.get("status", {}))
+            said = condition(found, kind) if "conditions" in found else {}
+            return (said.get("reason"), said.get("observedGeneration")) == (reason, item["metadata"]["generation"])
+
+        await self.eventually(f"{kind} of {name} says {reason}", there)
+        return found
+
+    async def share(self, revision: str, percent: int, name: str = "scorer") -> None:
+        """Wait until a revision was seen to have a share of the traffic."""
+
+        async def there() -> bool:
+            status = (await self.get(MODEL_DEPLOYMENTS, name)).get("status", {})
+            return {"revision": revision, "weight": percent} in status.get("traffic", [])
+
+        await self.eventually(f"{revision} has {percent} %", there)
+
+    @asynccontextmanager
+    async def untouched(self, seconds: float = 1.5) -> AsyncIterator[None]:
+        """Within the block, and for a while after it, nothing is written that decides about requests.
+
+        That is the route, and the InferenceServices behind it; none appears and none goes.
+        """
+        before, since = await self._versions(), 0
+        while since < 10:  # what was under way when we came is not held against the block
+            await asyncio.sleep(0.1)
+            now = await self._versions()
+            before, since = now, since + 1 if now == before else 0
+        yield
+        await asyncio.sleep(seconds)
+        assert await self._versions() == before, await self.story()
+
+    async def _versions(self) -> dict[str, str]:
+        return {
+            f"{kind.kind}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
+            for kind in (HTTP_ROUTES, INFERENCE_SERVICES)
+            for item in await self.kube.list(kind, self.namespace)
+        }
 
     async def exists(self, kind: Kind, name: str) -> None:
         """Wait for an object."""
@@ -164,7 +222,7 @@ class Rig:
 
     @asynccontextmanager
     async def gateway_controller(self) -> AsyncIterator[None]:
-        """Play the gateway controller: every route is accepted as soon as it is seen."""
+        """Play the gateway controller: every route to a Gateway that exists is accepted as soon as it is seen."""
 
         async def accept() -> None:
             while True:
@@ -185,6 +243,11 @@ class Rig:
         ]
         if seen and set(seen) == {generation}:
             return
+        gateway = {key: route["spec"]["parentRefs"][0][key] for key in ("name", "namespace")}
+        try:
+            await self.kube.get(GATEWAYS, gateway["namespace"], gateway["name"])
+        except NotFound:
+            return
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         conditions = [
             {
@@ -197,12 +260,17 @@ class Rig:
             }
             for kind in ("Accepted", "ResolvedRefs")
         ]
-        parent: Object = {"controllerName": "test.sluice.dev/played", "conditions": conditions}
-        parent["parentRef"] = {"name": "models", "namespace": "gateways"}
+        parent: Object = {"controllerName": "test.sluice.dev/played", "conditions": conditions, "parentRef": gateway}
         try:
             await self.kube.apply_status(HTTP_ROUTES, route, {"parents": [parent]})
         except Exception:  # noqa: BLE001 - the operator wrote in between, or deleted it; the next round sees to it
             return
+
+
+def condition(status: Object, kind: str) -> Object:
+    """One condition of a status."""
+    found: Object = next(c for c in status["conditions"] if c["type"] == kind)
+    return found
 
 
 @asynccontextmanager

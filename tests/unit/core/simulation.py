@@ -27,9 +27,11 @@ from sluice.api.modeldeployment import (
 from sluice.api.modelmonitor import SLO, Drift, Limits, ModelMonitorSpec
 from sluice.api.modelrevision import ModelRevisionStatus, ResolvedModel
 from sluice.api.verdict import MonitorResult, Verdict
+from sluice.core import attachment
 from sluice.core.decide import decide
 from sluice.core.plan import Evaluation, Event, Plan
 from sluice.core.world import (
+    Attachment,
     Environment,
     Oversight,
     Resolution,
@@ -120,6 +122,8 @@ class Cluster:
     status: ModelDeploymentStatus = ModelDeploymentStatus()
     created: dict[str, datetime] = field(default_factory=dict)
     route: RouteIntent | None = None
+    attachment: Attachment | None = None
+    """Where the route is."""
     routed_at: datetime = START
     carried_out: RouteIntent | None = None
     """What the gateway does at present; it follows the route after ``program_after``."""
@@ -150,7 +154,7 @@ class Cluster:
             programmed = self.now >= self.routed_at + self.program_after
             if programmed:
                 self.carried_out = self.route
-            route = Route(self.route, programmed)
+            route = Route(self.route, programmed, attachment=self.attachment)
         return World(
             namespace=self.namespace,
             name="scorer",
@@ -177,8 +181,9 @@ class Cluster:
     # What the operator does
 
     def reconcile(self) -> Plan:
-        plan = decide(self.world(), self.now)
-        for _ in self._carry_out(plan):
+        world = self.world()
+        plan = decide(world, self.now)
+        for _ in self._carry_out(plan, attachment.wanted(world)):
             self.writes += 1
             if self.on_write is not None:
                 self.on_write(self)
@@ -189,7 +194,7 @@ class Cluster:
         self.events += plan.events
         return plan
 
-    def _carry_out(self, plan: Plan) -> Iterator[None]:
+    def _carry_out(self, plan: Plan, place: Attachment) -> Iterator[None]:
         for document in plan.evidence:
             if document.digest not in self.evidence:
                 self.evidence[document.digest] = document.content
@@ -204,8 +209,8 @@ class Cluster:
             if name not in self.created:
                 self.created[name] = self.now
                 yield
-        if plan.route != self.route:
-            self.route, self.routed_at = plan.route, self.now
+        if plan.route != self.route or (plan.route is not None and place != self.attachment):
+            self.route, self.attachment, self.routed_at = plan.route, place, self.now
             yield
         for name in plan.retire:
             if self.created.pop(name, None) is not None:

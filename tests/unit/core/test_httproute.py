@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sluice.core import httproute, reasons
 from sluice.core.objects import Object
-from sluice.core.world import LaneBackend, Mirror, RouteIntent
+from sluice.core.world import Attachment, LaneBackend, Mirror, RouteIntent
 from tests.unit.core.examples import world
 
 GATEWAY = ("gateways", "models")
@@ -84,7 +84,9 @@ def test_it_hangs_on_the_gateway_and_goes_with_its_deployment() -> None:
 @given(lanes, mirrors)
 def test_what_is_written_is_read_back(pair: tuple[LaneBackend, LaneBackend], mirror: Mirror | None) -> None:
     intent = RouteIntent(pair, mirror)
-    assert httproute.read(httproute.build(world(), intent), GATEWAY).intent == intent
+    route = httproute.read(httproute.build(world(), intent))
+    assert route.intent == intent
+    assert route.attachment == Attachment(GATEWAY, ("scorer.example",))
 
 
 ACCEPTED, RESOLVED = condition("Accepted"), condition("ResolvedRefs")
@@ -126,24 +128,25 @@ ACCEPTED, RESOLVED = condition("Accepted"), condition("ResolvedRefs")
 def test_it_is_programmed_only_if_the_gateway_says_so_of_this_generation(
     conditions: list[Object], programmed: bool, reason: str
 ) -> None:
-    route = httproute.read(live(SPLIT, *conditions), GATEWAY)
+    route = httproute.read(live(SPLIT, *conditions))
     assert (route.programmed, route.reason) == (programmed, reason)
     assert route.shows(SPLIT) is programmed
 
 
 def test_another_gateways_word_is_not_ours() -> None:
-    assert not httproute.read(live(SPLIT, ACCEPTED, RESOLVED, gateway="other"), GATEWAY).programmed
+    assert not httproute.read(live(SPLIT, ACCEPTED, RESOLVED, gateway="other")).programmed
 
 
 def test_a_gateway_in_the_routes_own_namespace_may_go_unnamed() -> None:
     route = live(SPLIT, ACCEPTED, RESOLVED)
     del route["status"]["parents"][0]["parentRef"]["namespace"]
-    assert httproute.read(route, ("risk", "models")).programmed
-    assert not httproute.read(route, GATEWAY).programmed
+    assert not httproute.read(route).programmed
+    del route["spec"]["parentRefs"][0]["namespace"]
+    assert httproute.read(route).programmed
 
 
 def test_a_programmed_route_that_says_something_else_does_not_show_what_we_want() -> None:
-    assert not httproute.read(live(SPLIT, ACCEPTED, RESOLVED), GATEWAY).shows(ALONE)
+    assert not httproute.read(live(SPLIT, ACCEPTED, RESOLVED)).shows(ALONE)
 
 
 def edit(change: Callable[[dict[str, Any]], object]) -> Object:
@@ -164,7 +167,21 @@ def edit(change: Callable[[dict[str, Any]], object]) -> Object:
     ],
 )
 def test_a_route_rewritten_by_hand_has_no_intent_of_ours(change: Callable[[dict[str, Any]], object]) -> None:
-    assert httproute.read(edit(change), GATEWAY).intent is None
+    assert httproute.read(edit(change)).intent is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda spec: spec.pop("parentRefs"), id="no-gateway"),
+        pytest.param(lambda spec: spec["parentRefs"].append({"name": "second"}), id="two-gateways"),
+        pytest.param(lambda spec: spec.pop("hostnames"), id="no-hostnames"),
+    ],
+)
+def test_a_route_at_no_single_place_is_nowhere_that_we_know(change: Callable[[dict[str, Any]], object]) -> None:
+    route = httproute.read(edit(change))
+    assert route.attachment is None
+    assert not route.programmed
 
 
 def test_weights_and_copies_left_out_have_the_api_servers_defaults() -> None:
@@ -176,7 +193,7 @@ def test_weights_and_copies_left_out_have_the_api_servers_defaults() -> None:
             {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "fraud-r2-predictor"}}},
         ]
 
-    intent = httproute.read(edit(drop), GATEWAY).intent
+    intent = httproute.read(edit(drop)).intent
     assert intent is not None
     assert intent.lanes[1].weight == 1
     assert intent.mirror == Mirror("fraud-r2", 100)

@@ -14,7 +14,7 @@ from sluice.api.governanceevidence import EvidenceKind
 from sluice.api.governancepolicy import Before
 from sluice.api.modelrevision import ModelRevisionStatus, RevisionPhase, StepRecord
 from sluice.api.record import RecordKind
-from sluice.core import document, identity, lanes, records
+from sluice.core import attachment, document, identity, lanes, records
 from sluice.core.gates import Judgement
 from sluice.core.governance import review
 from sluice.core.governance.custom import Question
@@ -47,6 +47,8 @@ class Draft:
         self.now = now
         self.problem: Problem | None = None
         """Why the stated spec cannot be released, if it asks for anything new."""
+        self.obstacle = attachment.obstacle(world)
+        """Why the route cannot be where the spec wants it, and stays where it is."""
         self.create: NewRevision | None = None
         self.forget: list[str] = []
         self.events: list[Event] = []
@@ -88,7 +90,8 @@ class Draft:
     def routed(self) -> bool:
         """Whether the gateway was seen to carry out the present intent."""
         intent, route = self.intent, self.world.route
-        return intent is not None and route is not None and route.shows(intent)
+        there = route is not None and route.attachment in (None, attachment.wanted(self.world))
+        return there and intent is not None and route is not None and route.shows(intent)
 
     def later_than(self, earlier: datetime | None) -> datetime:
         """Now, but strictly after ``earlier``.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sluice.core import objects, reasons
+from sluice.core import attachment, objects, reasons
 from sluice.core.inferenceservice import service_name
 from sluice.core.objects import Object
-from sluice.core.world import LaneBackend, Mirror, Route, RouteIntent, World
+from sluice.core.world import Attachment, LaneBackend, Mirror, Route, RouteIntent, World
 
 REVISION_HEADER = "x-sluice-revision"
 """On every answer: which revision gave it."""
@@ -23,7 +23,8 @@ def build(world: World, intent: RouteIntent) -> Object:
     The filters on each backend are not only for the headers: with them Envoy Gateway keeps one Envoy cluster,
     and so one set of metrics, per backend.
     """
-    gateway = world.spec.traffic.gateway
+    place = attachment.wanted(world)
+    namespace, gateway = place.gateway
     rule: Object = {
         "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
         "backendRefs": [_backend(lane) for lane in intent.lanes],
@@ -41,8 +42,8 @@ def build(world: World, intent: RouteIntent) -> Object:
             "ownerReferences": objects.owned_by("ModelDeployment", world.name, world.uid),
         },
         "spec": {
-            "parentRefs": [{**_GATEWAY, "name": gateway.name, "namespace": gateway.namespace}],
-            "hostnames": list(world.spec.traffic.hostnames),
+            "parentRefs": [{**_GATEWAY, "name": gateway, "namespace": namespace}],
+            "hostnames": list(place.hostnames),
             "rules": [rule],
         },
     }
@@ -64,17 +65,16 @@ def _backend(lane: LaneBackend) -> Object:
     }
 
 
-def read(route: Object, gateway: tuple[str, str]) -> Route:
-    """What a live route says, and whether the Gateway ``(namespace, name)`` carries out this very generation.
+def read(route: Object) -> Route:
+    """What a live route says, and whether the Gateway that it names carries out this very generation.
 
     Backends without pods that answer do not matter here (Envoy Gateway's ``BackendsAvailable``): the gateway has
     the route all the same, and the workload's own state says what is missing.
     """
-    generation = route["metadata"].get("generation")
+    generation, place = route["metadata"].get("generation"), _attachment(route)
     programmed, reason, message = False, reasons.ROUTE_NOT_PROGRAMMED, "the gateway has not taken it over yet"
     for parent in route.get("status", {}).get("parents", []):
-        reference = parent.get("parentRef", {})
-        if (reference.get("namespace", route["metadata"]["namespace"]), reference.get("name")) != gateway:
+        if place is None or _gateway(route, parent.get("parentRef", {})) != place.gateway:
             continue
         current = {c["type"]: c for c in parent.get("conditions", []) if c.get("observedGeneration") == generation}
         said = [current[kind] for kind in _NEEDED if kind in current]
@@ -83,7 +83,19 @@ def read(route: Object, gateway: tuple[str, str]) -> Route:
             reason, message = refused.get("reason", reason), refused.get("message", message)
         elif len(said) == len(_NEEDED):
             programmed, reason, message = True, "", ""
-    return Route(_intent(route.get("spec", {})), programmed, reason, message)
+    return Route(_intent(route.get("spec", {})), programmed, reason, message, place)
+
+
+def _attachment(route: Object) -> Attachment | None:
+    spec = route.get("spec", {})
+    parents, hostnames = spec.get("parentRefs", []), tuple(spec.get("hostnames", []))
+    if len(parents) != 1 or not hostnames:
+        return None  # not ours any more: someone rewrote it
+    return Attachment(_gateway(route, parents[0]), hostnames)
+
+
+def _gateway(route: Object, reference: Object) -> tuple[str, str]:
+    return reference.get("namespace", route["metadata"]["namespace"]), reference.get("name", "")
 
 
 def _intent(spec: Object) -> RouteIntent | None:

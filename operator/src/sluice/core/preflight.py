@@ -29,26 +29,31 @@ def problem(world: World) -> Problem | None:
 def problems(world: World) -> Iterator[Problem]:
     """Everything that keeps this spec from being released, what others depend on first."""
     yield from _cluster(world)
+    yield from entrance(world)
     yield from _name(world)
     yield from _plan(world)
     yield from _model(world)
 
 
 def _cluster(world: World) -> Iterator[Problem]:
-    environment, gateway = world.environment, world.spec.traffic.gateway
-    where = f"{gateway.namespace}/{gateway.name}"
-    if not environment.kserve:
+    if not world.environment.kserve:
         yield Problem(
             reasons.KSERVE_NOT_INSTALLED,
             "this cluster has no InferenceService API; install KServe (Standard mode), "
             "then Sluice carries on by itself",
         )
-    if not environment.gateway_api:
+    if not world.environment.gateway_api:
         yield Problem(
             reasons.GATEWAY_API_NOT_INSTALLED,
             "this cluster has no HTTPRoute API; install the Gateway API CRDs and a controller such as Envoy Gateway",
         )
-    elif not environment.gateway_exists:
+
+
+def entrance(world: World) -> Iterator[Problem]:
+    """What keeps requests from coming in where the spec says."""
+    environment, gateway = world.environment, world.spec.traffic.gateway
+    where = f"{gateway.namespace}/{gateway.name}"
+    if not environment.gateway_exists:
         yield Problem(
             reasons.GATEWAY_NOT_FOUND,
             f"there is no Gateway {where}; create it, or correct spec.traffic.gateway "

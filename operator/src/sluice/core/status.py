@@ -14,7 +14,7 @@ from sluice.api.governancepolicy import Before
 from sluice.api.modeldeployment import ModelDeploymentStatus, Phase, StepStatus, TrafficShare
 from sluice.api.modelrevision import RevisionPhase
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import consent, gates, lanes, reasons, steps
+from sluice.core import attachment, consent, gates, lanes, reasons, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
 from sluice.core.governance.review import Obstacle, Review
@@ -56,7 +56,7 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
         traffic=_traffic(draft),
         step=_step(draft),
         monitors=_results(judgement or _last_judgement(draft), before.monitors),
-        url=f"http://{world.spec.traffic.hostnames[0]}",
+        url=f"http://{attachment.wanted(world).hostnames[0]}",
         governance=review.status(against) if review is not None else None,
     )
 
@@ -88,6 +88,16 @@ def _moving(draft: Draft) -> Revision | None:
 
 
 def _phase(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
+    phase, message = _release(draft, judgement)
+    obstacle = draft.obstacle
+    if obstacle is None or draft.problem is not None:
+        return phase, message
+    if phase is Phase.HEALTHY:
+        phase = Phase.PENDING if obstacle.transient else Phase.DEGRADED
+    return phase, f"{obstacle.message}; until then the route stays where it is: {message}"
+
+
+def _release(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
     problem, target, stable = draft.problem, draft.target, draft.stable
     serving = f"{stable.name} serves all the traffic" if stable else "nothing is served"
     if draft.create is not None:
@@ -182,13 +192,13 @@ def _carried_out(draft: Draft) -> bool:
 
 
 def _progressing(draft: Draft, message: str) -> Says:
-    target = draft.target
-    if draft.problem is not None:
-        status = UNKNOWN if draft.problem.transient else FALSE
-        return Says(status, draft.problem.reason, draft.problem.message)
+    target, at_rest = draft.target, _moving(draft) is None
+    problem = draft.problem or (draft.obstacle if at_rest else None)
+    if problem is not None:
+        return Says(UNKNOWN if problem.transient else FALSE, problem.reason, problem.message)
     if target is None:
         return Says(UNKNOWN, reasons.REVISION_CREATED, message)
-    if _moving(draft) is None or target.phase is RevisionPhase.PAUSED:
+    if at_rest or target.phase is RevisionPhase.PAUSED:
         return Says(FALSE, target.status.reason or reasons.PROMOTED, message)
     started = target.status.step_started_at() is not None
     waiting = reasons.WORKLOAD_STARTING if target.status.step is None else reasons.ROUTE_NOT_PROGRAMMED

@@ -145,6 +145,15 @@ class RouteIntent:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """Where a route takes requests in."""
+
+    gateway: tuple[str, str]
+    """The Gateway's namespace and name."""
+    hostnames: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Route:
     """The live HTTPRoute. ``programmed``: the gateway reports it has this very generation, all references resolved."""
 
@@ -153,6 +162,8 @@ class Route:
     programmed: bool
     reason: str = ""
     message: str = ""
+    attachment: Attachment | None = None
+    """Where it is, as read back; None where that cannot be told."""
 
     def shows(self, intent: RouteIntent) -> bool:
         """Whether the gateway was seen to carry out ``intent``."""

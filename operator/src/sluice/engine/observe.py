@@ -100,7 +100,7 @@ class Observer:
             alias_version=self._aliases.version(spec.model),
             revisions=revisions,
             workloads={revision.name: self._workload(key, revision) for revision in revisions},
-            route=self._route(key, item["metadata"]["uid"], spec),
+            route=self._route(key, item["metadata"]["uid"]),
             monitors=self._monitors(key.namespace, spec, revisions),
             results=results,
             environment=self._environment(key, spec),
@@ -139,13 +139,10 @@ class Observer:
         item = self._store.get(MODEL_REVISIONS, key.namespace, revision.name)
         return item["metadata"]["uid"] if item is not None else ""
 
-    def _route(self, key: Key, uid: str, spec: ModelDeploymentSpec) -> Route | None:
+    def _route(self, key: Key, uid: str) -> Route | None:
         item = self._store.get(HTTP_ROUTES, *key)
         refusal = self._refusals.of(HTTP_ROUTES, *key)
-        gateway = spec.traffic.gateway
-        seen = None
-        if item is not None and is_ours(item, key.name, uid):
-            seen = httproute.read(item, (gateway.namespace, gateway.name))
+        seen = httproute.read(item) if item is not None and is_ours(item, key.name, uid) else None
         if refusal is None:
             return seen
         seen = seen or Route(None, programmed=False)
