@@ -27,6 +27,7 @@ def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it
 
 @app.callback()
 def _root(
+    *,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,

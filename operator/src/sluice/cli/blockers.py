@@ -35,7 +35,7 @@ class Blocker:
 
 def find(release: Release, may: Mapping[str, bool | None]) -> list[Blocker]:
     """All that is in the way, worst first. ``may``: for each role, whether the person asking may approve in it."""
-    found = [_approval(release, a, may.get(a.role)) for a in _lacking(release)]
+    found = [_approval(release, a, may=may.get(a.role)) for a in _lacking(release)]
     governed = release.status.governance
     found = [_control(release, c) for c in (governed.controls if governed else ()) if _blocks(c)] + found
     found += _paused(release)
@@ -94,7 +94,7 @@ def _lacking(release: Release) -> list[ApprovalState]:
     return [a for a in governed.approvals if a.given < a.required] if governed else []
 
 
-def _approval(release: Release, state: ApprovalState, may: bool | None) -> Blocker:
+def _approval(release: Release, state: ApprovalState, *, may: bool | None) -> Blocker:
     missing = state.required - state.given
     people = "one person" if missing == 1 else f"{missing} people"
     why = f"{state.given} of {state.required} given; needed before {state.before.lower()}"

@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
 
 async def list_(
     session: Session,
+    *,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
     output: As = Output.TABLE,
 ) -> None:
@@ -52,6 +53,7 @@ async def list_(
 async def status(
     session: Session,
     name: Name,
+    *,
     wide: Annotated[bool, typer.Option("--all", "-a", help="Every revision and every control.")] = False,
     output: As = Output.TABLE,
 ) -> None:
@@ -109,14 +111,15 @@ async def policies(session: Session, name: Name, output: As = Output.TABLE) -> N
 async def watch(
     session: Session,
     name: Name,
-    timeout: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Give up after this, such as 30m, with exit code 4.")
+    *,
+    patience: Annotated[
+        str | None, typer.Option("--timeout", metavar="TIME", help="Give up after this, such as 30m, with exit code 4.")
     ] = None,
     output: As = Output.TABLE,
 ) -> int:
     """Follow a release until it ends; the exit code says how: 0 promoted, 1 rolled back, 4 the time is up."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + span(timeout).total_seconds() if timeout else None
+    deadline = loop.time() + span(patience).total_seconds() if patience else None
 
     async def look() -> Release:
         return await release.read(session.kube, session.namespace, name, pods=output is Output.TABLE)
@@ -140,7 +143,7 @@ async def watch(
                 return end
             if deadline is not None and loop.time() > deadline:
                 hint = f"kubectl sluice why {name} -n {session.namespace}"
-                raise Trouble(Exit.UNFINISHED, f"{name} is still in progress after {timeout}", hint)
+                raise Trouble(Exit.UNFINISHED, f"{name} is still in progress after {patience}", hint)
             await asyncio.sleep(_EVERY)
             found = await look()
     finally:

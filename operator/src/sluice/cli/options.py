@@ -63,7 +63,7 @@ def _common(
     """What every command takes."""
 
 
-def command(app: typer.Typer, name: str, panel: str, *, everywhere: bool = False) -> Callable[[Run], Run]:
+def command(app: typer.Typer, name: str, panel: str) -> Callable[[Run], Run]:
     """Register ``async def f(session, …) -> exit code`` as a command with the common options.
 
     Everything that goes wrong on the way to the API server ends as a sentence and an exit code, here.
@@ -75,7 +75,7 @@ def command(app: typer.Typer, name: str, panel: str, *, everywhere: bool = False
 
         def run(**given: Any) -> None:
             shared = {parameter.name: given.pop(parameter.name) for parameter in common}
-            raise typer.Exit(start(function, given, everywhere=everywhere, **shared))
+            raise typer.Exit(start(function, given, **shared))
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *common]]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -98,7 +98,6 @@ def start(
     function: Run,
     given: dict[str, Any],
     *,
-    everywhere: bool = False,
     namespace: str | None = None,
     context: str | None = None,
     kubeconfig: str | None = None,
@@ -112,7 +111,7 @@ def start(
         return (
             asyncio.run(
                 _connected(
-                    function, given, _access(kubeconfig, context, as_user, as_group), namespace, no_color=no_color
+                    function, given, access(kubeconfig, context, as_user, as_group), namespace, no_color=no_color
                 )
             )
             or Exit.OK
@@ -129,7 +128,7 @@ def start(
     return found.code
 
 
-def _access(file: str | None, context: str | None, user: str | None, groups: list[str] | None) -> Access:
+def access(file: str | None, context: str | None, user: str | None, groups: list[str] | None) -> Access:
     files = file or kubeconfig.default()
     said = kubeconfig.read(files, context)
     return Access(

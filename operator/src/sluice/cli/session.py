@@ -45,7 +45,6 @@ class Session:
     namespace: str
     out: Console = field(default_factory=console)
     err: Console = field(default_factory=lambda: console(stderr=True))
-    everywhere: bool = False
 
     async def whoami(self) -> str:
         """The username that the API server knows us by.

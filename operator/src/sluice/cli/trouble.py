@@ -1,4 +1,4 @@
-"""Trouble: what went wrong, as a sentence and an exit code. The codes are part of the interface: CI branches on them."""
+"""Trouble: what went wrong, as a sentence and an exit code. The codes are part of the interface."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ Role = Annotated[str | None, typer.Option(help="In which role; default: the one 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the object as YAML, for kubectl create -f -.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is accepted, or refused (exit code 1).")]
-Timeout = Annotated[float, typer.Option(help="How long to wait, in seconds.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="How long to wait, in seconds.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
     async def approve(
         session: Session,
         name: Name,
+        *,
         revision: RevisionOption = None,
         role: Role = None,
         reason: Reason = "",
@@ -60,10 +61,10 @@ def register(app: typer.Typer) -> None:
         yes: Yes = False,
         dry_run: DryRun = False,
         wait: Wait = False,
-        timeout: Timeout = _PATIENCE,
+        patience: Timeout = _PATIENCE,
     ) -> int:
         wish = Wish(Action.APPROVE, revision, role, reason, ticket, _until(expires), max_weight)
-        return await act(session, name, wish, yes=yes, dry_run=dry_run, wait=wait, timeout=timeout)
+        return await act(session, name, wish, yes=yes, dry_run=dry_run, wait=wait, patience=patience)
 
     approve.__doc__ = _SAYS[Action.APPROVE]
     command(app, "approve", PANEL)(approve)
@@ -71,6 +72,7 @@ def register(app: typer.Typer) -> None:
     async def reject(
         session: Session,
         name: Name,
+        *,
         revision: RevisionOption = None,
         role: Role = None,
         reason: Reason = "",
@@ -78,10 +80,10 @@ def register(app: typer.Typer) -> None:
         yes: Yes = False,
         dry_run: DryRun = False,
         wait: Wait = False,
-        timeout: Timeout = _PATIENCE,
+        patience: Timeout = _PATIENCE,
     ) -> int:
         wish = Wish(Action.REJECT, revision, role, reason, ticket)
-        return await act(session, name, wish, yes=yes, dry_run=dry_run, wait=wait, timeout=timeout)
+        return await act(session, name, wish, yes=yes, dry_run=dry_run, wait=wait, patience=patience)
 
     reject.__doc__ = _SAYS[Action.REJECT]
     command(app, "reject", PANEL)(reject)
@@ -89,6 +91,7 @@ def register(app: typer.Typer) -> None:
     async def revoke(
         session: Session,
         name: Name,
+        *,
         decision: Annotated[str | None, typer.Option(help="The approval, a ModelDecision's name.")] = None,
         revision: RevisionOption = None,
         role: Role = None,
@@ -97,10 +100,10 @@ def register(app: typer.Typer) -> None:
         yes: Yes = False,
         dry_run: DryRun = False,
         wait: Wait = False,
-        timeout: Timeout = _PATIENCE,
+        patience: Timeout = _PATIENCE,
     ) -> int:
         wish = Wish(Action.REVOKE, revision, role, reason, ticket, revokes=decision)
-        return await act(session, name, wish, yes=yes, dry_run=dry_run, wait=wait, timeout=timeout)
+        return await act(session, name, wish, yes=yes, dry_run=dry_run, wait=wait, patience=patience)
 
     revoke.__doc__ = _SAYS[Action.REVOKE]
     command(app, "revoke", PANEL)(revoke)
@@ -111,6 +114,7 @@ def _register_plain(app: typer.Typer, action: Action, say: str) -> None:
     async def verb(
         session: Session,
         name: Name,
+        *,
         revision: RevisionOption = None,
         reason: Reason = "",
         ticket: Ticket = None,
@@ -118,10 +122,10 @@ def _register_plain(app: typer.Typer, action: Action, say: str) -> None:
         yes: Yes = False,
         dry_run: DryRun = False,
         wait: Wait = False,
-        timeout: Timeout = _PATIENCE,
+        patience: Timeout = _PATIENCE,
     ) -> int:
         wish = Wish(action, revision, reason=reason, ticket=ticket, expires_at=_until(expires))
-        return await act(session, name, wish, yes=yes, dry_run=dry_run, wait=wait, timeout=timeout)
+        return await act(session, name, wish, yes=yes, dry_run=dry_run, wait=wait, patience=patience)
 
     verb.__doc__ = say
     command(app, action.value.lower(), PANEL)(verb)
@@ -143,6 +147,7 @@ _SAYS = {
 async def exception(
     session: Session,
     name: Name,
+    *,
     control: Annotated[str, typer.Option(help="The control, such as GOV-DOC-01.")],
     reason: Annotated[str, typer.Option("--reason", "-m", help="Why it is acceptable.")],
     ticket: Annotated[str, typer.Option(help="The ticket of the exception.")],
@@ -151,7 +156,7 @@ async def exception(
     yes: Yes = False,
     dry_run: DryRun = False,
     wait: Wait = False,
-    timeout: Timeout = _PATIENCE,
+    patience: Timeout = _PATIENCE,
 ) -> int:
     """Waive one control for one release, until a day (a GovernanceException)."""
     seen = await release.read(session.kube, session.namespace, name)
@@ -159,11 +164,11 @@ async def exception(
     until = times.expiry(expires, datetime.now(UTC))
     item = acts.exception(seen, control, actor, reason=reason, ticket=ticket, expires_at=until, revision=revision)
     return await _write(
-        session, GOVERNANCE_EXCEPTIONS, item, seen, yes=yes, dry_run=dry_run, wait=wait, timeout=timeout
+        session, GOVERNANCE_EXCEPTIONS, item, seen, yes=yes, dry_run=dry_run, wait=wait, patience=patience
     )
 
 
-async def act(session: Session, name: str, wish: Wish, *, yes: bool, dry_run: bool, wait: bool, timeout: float) -> int:
+async def act(session: Session, name: str, wish: Wish, *, yes: bool, dry_run: bool, wait: bool, patience: float) -> int:
     """Make the decision and write it."""
     seen = await release.read(session.kube, session.namespace, name, decisions=wish.action is Action.REVOKE)
     actor = await session.whoami()
@@ -173,11 +178,11 @@ async def act(session: Session, name: str, wish: Wish, *, yes: bool, dry_run: bo
         answers = await asyncio.gather(*(session.may(f"approve-{role}", name) for role in lacking))
         may = [role for role, answer in zip(lacking, answers, strict=True) if answer]
     item = acts.decision(seen, wish, actor, may)
-    return await _write(session, MODEL_DECISIONS, item, seen, yes=yes, dry_run=dry_run, wait=wait, timeout=timeout)
+    return await _write(session, MODEL_DECISIONS, item, seen, yes=yes, dry_run=dry_run, wait=wait, patience=patience)
 
 
 async def _write(
-    session: Session, kind: Kind, item: Object, seen: Release, *, yes: bool, dry_run: bool, wait: bool, timeout: float
+    session: Session, kind: Kind, item: Object, seen: Release, *, yes: bool, dry_run: bool, wait: bool, patience: float
 ) -> int:
     if dry_run:
         session.document(item, Output.YAML)
@@ -191,11 +196,11 @@ async def _write(
     session.out.print(line((f"✔ {kind.kind} {said} created", OK)))
     if not wait:
         return Exit.OK
-    return await _accepted(session, kind, said, timeout)
+    return await _accepted(session, kind, said, patience)
 
 
-async def _accepted(session: Session, kind: Kind, name: str, timeout: float) -> int:
-    deadline = asyncio.get_running_loop().time() + timeout
+async def _accepted(session: Session, kind: Kind, name: str, patience: float) -> int:
+    deadline = asyncio.get_running_loop().time() + patience
     while True:
         item = await session.kube.get(kind, session.namespace, name)
         conditions = (item.get("status") or {}).get("conditions") or []
