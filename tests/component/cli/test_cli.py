@@ -288,7 +288,7 @@ async def test_waiting_shows_what_sluice_made_of_it(
     control_plane: ControlPlane, api: Api, namespace: str, status: str, code: int
 ) -> None:
     running = await started(control_plane.kubeconfig, "pause", "fraud", "-n", namespace, "--wait")
-    while not (made := api.list("ModelDecision", namespace)):
+    while not (made := api.list("ModelDecision", namespace)):  # noqa: ASYNC110 - the event is in another process
         await asyncio.sleep(0.2)
     condition = {"type": "Accepted", "status": status, "reason": "Seen", "message": "as decided"}
     condition["lastTransitionTime"] = "2026-11-24T00:00:00Z"
