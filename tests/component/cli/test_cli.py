@@ -87,6 +87,8 @@ async def test_a_promotion_is_followed_and_everything_about_it_can_be_read(
         await rig.phase("scorer", "Healthy")
         await rig.kube.apply(MODEL_DEPLOYMENTS, deployment(rig.namespace, "2"))
         following = await started(admin, "watch", "scorer", *where, "--timeout", "2m")
+        assert following.stdout is not None
+        first = (await following.stdout.readline()).decode()  # nothing is ready before it is watched
         await rig.ready("scorer-r2")
         watched = await ended(following)
         status, listed, history, diff, why = await asyncio.gather(
@@ -98,7 +100,7 @@ async def test_a_promotion_is_followed_and_everything_about_it_can_be_read(
         )
     assert watched.code == 0, watched
     assert "✔ Healthy" in watched.out.splitlines()[-1]
-    assert "◑ Progressing" in watched.out
+    assert "◑ Progressing" in first + watched.out
     assert f"{rig.namespace}/scorer   ✔ Healthy" in status.out
     assert "✔ scorer-r2  scorer v2  stable  ━━━━━━━━━━ 100 %" in status.out
     assert "✔ InferenceService scorer-r2  Ready  1 available" in status.out

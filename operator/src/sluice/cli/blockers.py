@@ -63,7 +63,10 @@ def render(release: Release, blockers: list[Blocker]) -> RenderableType:
         mark, style = ("✖", BAD) if blocker.stops else ("◔", WAIT)
         parts.append(line((f"{mark} {blocker.what}", f"bold {style}")))
         parts += [_entry(word, text) for word, text in (("why", blocker.why), ("who", blocker.who)) if text]
-        parts += [Text(f"     $ {command}", style="cyan") for command in blocker.command.splitlines()]
+        parts += [
+            Text(f"     $ {command}", style="cyan", no_wrap=True, overflow="ignore")
+            for command in blocker.command.splitlines()
+        ]
         parts.append(Text())
     return Group(*parts[:-1])
 

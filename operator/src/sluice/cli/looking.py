@@ -153,7 +153,7 @@ async def watch(
 
 def _tell(session: Session, found: Release, now: datetime, output: Output) -> None:
     if output is Output.TABLE:
-        session.out.print(following.event(found, now))
+        session.out.print(following.event(found, now), soft_wrap=True)
         session.out.file.flush()
         return
     session.document(documents.summary(found), output)

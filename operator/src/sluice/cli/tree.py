@@ -68,7 +68,8 @@ def _matters(release: Release, revision: Revision) -> bool:
     if revision.name in (status.stable_revision, status.candidate_revision):
         return True
     latest = max(release.revisions, key=lambda r: r.targeted_at)
-    return revision.in_progress or revision.name == latest.name or bool(release.weight(revision.name))
+    kept = revision.phase is RevisionPhase.PROMOTED and revision.name in (release.running or {})
+    return kept or revision.in_progress or revision.name == latest.name or bool(release.weight(revision.name))
 
 
 def _revision(tree: Tree, release: Release, revision: Revision, now: datetime) -> None:
