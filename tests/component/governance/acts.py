@@ -34,7 +34,9 @@ def decision(namespace: str, action: str, actor: str, role: str = "model-validat
 def waiver(namespace: str, approver: str, days: float = 30, name: str = "waiver") -> Manifest:
     """One control waived."""
     spec = {"control": "GOV-DOC-01", "approver": {"username": approver}, "target": TARGET, "subject": SUBJECT}
-    return _made("GovernanceException", namespace, name, spec | {"reason": "r", "ticket": "T", "expiresAt": ahead(days)})
+    return _made(
+        "GovernanceException", namespace, name, spec | {"reason": "r", "ticket": "T", "expiresAt": ahead(days)}
+    )
 
 
 def evidence(namespace: str, change: Manifest | None = None, name: str = "inputs") -> Manifest:

@@ -27,7 +27,7 @@ COMPLIANT: Manifest = {
     "governance": STATED,
 }
 """What passes every one of them, with their default parameters."""
-IDS = [f"GOV-{name}" for name in "INV-01 INV-02 INV-03 CHG-01 ROL-01 ROL-02 ROL-03 MON-01 MON-04".split()]
+IDS = [f"GOV-{name}" for name in ["INV-01", "INV-02", "INV-03", "CHG-01", "ROL-01", "ROL-02", "ROL-03", "MON-01", "MON-04"]]
 
 
 def _case(control: str, name: str, change: Manifest, said: str, **parameters: str) -> Any:
@@ -41,7 +41,9 @@ def _states(**fields: Any) -> Manifest:
 CASES = [
     _case("GOV-INV-01", "absent", _states(inventoryId=None), "inventoryId is not stated"),
     _case("GOV-INV-01", "blank", _states(inventoryId="  "), "inventoryId is not stated"),
-    _case("GOV-INV-01", "of another form", {}, "is MRM-1042, which is no id of the inventory (INV-*)", patterns="INV-*"),
+    _case(
+        "GOV-INV-01", "of another form", {}, "is MRM-1042, which is no id of the inventory (INV-*)", patterns="INV-*"
+    ),
     _case("GOV-INV-01", "a dot is a dot", _states(inventoryId="M-1"), "which is no id", patterns="M.1"),
     _case("GOV-INV-01", "one of two forms", {}, "", patterns="INV-*, MRM-*"),
     _case("GOV-INV-02", "absent", _states(riskTier=None), "riskTier is not stated"),
@@ -54,7 +56,9 @@ CASES = [
     _case("GOV-CHG-01", "short is enough here", _states(changeReason="refit"), "", minReason="5"),
     _case("GOV-CHG-01", "no ticket", _states(ticket=None), "ticket is not stated"),
     _case("GOV-CHG-01", "another's ticket", {}, "is CHG-48211, which is no ticket", tickets="RFC-*"),
-    _case("GOV-ROL-01", "large at first", rollout(weight(50, "1h"), ALL), "the first weight in spec.rollout.steps is 50"),
+    _case(
+        "GOV-ROL-01", "large at first", rollout(weight(50, "1h"), ALL), "the first weight in spec.rollout.steps is 50"
+    ),
     _case("GOV-ROL-01", "large is allowed", rollout(weight(50, "1h"), ALL), "", maxFirstWeight="50"),
     _case("GOV-ROL-01", "all at once", rollout(ALL), "is 100, above 10"),
     _case("GOV-ROL-01", "few", rollout(weight(5, "1h"), ALL), "has 2 weights, fewer than 3", minSteps="3"),

@@ -151,8 +151,8 @@ def test_a_later_policy_is_not_in_the_way_of_labels_status_and_deletion(
 def test_an_unreadable_parameter_refuses(guarded: Guarded, governed: tuple[str, list[Manifest]]) -> None:
     namespace, made = governed
     made.append(
-        guarded.admin.create(policy("odd", "Enforce", {"namespaces": [namespace]}, ["GOV-ROL-01"], maxFirstWeight="few"))
+        guarded.admin.create(
+            policy("odd", "Enforce", {"namespaces": [namespace]}, ["GOV-ROL-01"], maxFirstWeight="few")
+        )
     )
-    eventually(
-        "it refuses", lambda: "sluice-governance-enforce" in says(guarded, deployment(namespace, COMPLIANT))
-    )
+    eventually("it refuses", lambda: "sluice-governance-enforce" in says(guarded, deployment(namespace, COMPLIANT)))

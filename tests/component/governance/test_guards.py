@@ -47,7 +47,9 @@ def _spec(change: Callable[[Any], object]) -> Callable[[Manifest], None]:
         pytest.param("", _spec(lambda s: s["validations"].pop(0)), "lacks forged", id="a validation gone"),
         pytest.param("", _spec(lambda s: s["validations"][0].update(expression="true")), "lacks forged", id="hollow"),
         pytest.param("", _spec(lambda s: s.update(failurePolicy="Ignore")), "failurePolicy is Ignore", id="ignores"),
-        pytest.param("", _spec(lambda s: s["variables"][0].update(expression="''")), "variables differs", id="variable"),
+        pytest.param(
+            "", _spec(lambda s: s["variables"][0].update(expression="''")), "variables differs", id="variable"
+        ),
         pytest.param(
             "",
             _spec(lambda s: s["matchConstraints"]["resourceRules"][0].update(operations=["UPDATE"])),

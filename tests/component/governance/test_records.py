@@ -95,7 +95,9 @@ def test_a_governed_record_stays_until_its_last_record_was_exported(guarded: Gua
     ("spec", "status", "head"),
     [
         pytest.param({}, {}, ORIGIN, id="nothing recorded in a first revision"),
-        pytest.param({"previous": {"revision": "fraud-r0", "sequence": 3, "hash": HEAD}}, {}, HEAD, id="nor in a later"),
+        pytest.param(
+            {"previous": {"revision": "fraud-r0", "sequence": 3, "hash": HEAD}}, {}, HEAD, id="nor in a later"
+        ),
         pytest.param(
             {},
             {"archived": {"until": 4, "hash": HEAD, "evidence": []}},

@@ -19,7 +19,11 @@ def govern(cluster: Cluster, *approvals: dict[str, Any], **rest: Any) -> None:
     """A policy that asks for these approvals, and admission that is guarded."""
     made = GovernancePolicySpec.model_validate({"approvals": list(approvals)} | rest)
     cluster.oversight = replace(
-        cluster.oversight, policies=(Policy("high", made),), guards=INTACT, identities={"dev": "dev@bank.example"}, requester="dana@bank.example"
+        cluster.oversight,
+        policies=(Policy("high", made),),
+        guards=INTACT,
+        identities={"dev": "dev@bank.example"},
+        requester="dana@bank.example",
     )
 
 

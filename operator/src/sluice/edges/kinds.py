@@ -46,7 +46,7 @@ CLUSTER_MODEL_MONITORS = Kind(objects.SLUICE, "clustermodelmonitors", "ClusterMo
 GOVERNANCE_POLICIES = Kind(objects.SLUICE, "governancepolicies", "GovernancePolicy", namespaced=False)
 MODEL_DECISIONS = Kind(objects.SLUICE, "modeldecisions", "ModelDecision")
 GOVERNANCE_EXCEPTIONS = Kind(objects.SLUICE, "governanceexceptions", "GovernanceException")
-GOVERNANCE_EVIDENCES = Kind(objects.SLUICE, "governanceevidences", "GovernanceEvidence")
+GOVERNANCE_EVIDENCE = Kind(objects.SLUICE, "governanceevidences", "GovernanceEvidence")
 INFERENCE_SERVICES = Kind(objects.KSERVE, "inferenceservices", "InferenceService")
 HTTP_ROUTES = Kind(objects.GATEWAY, "httproutes", "HTTPRoute")
 GATEWAYS = Kind(objects.GATEWAY, "gateways", "Gateway")

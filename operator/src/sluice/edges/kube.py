@@ -14,6 +14,8 @@ from kubernetes.aio import config
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.config.config_exception import ConfigException
+from multidict import CIMultiDict
 
 from sluice.core.objects import Object
 from sluice.edges.kinds import Kind
@@ -64,6 +66,21 @@ class Listing:
     resource_version: int
 
 
+@dataclass(frozen=True)
+class Access:
+    """Which cluster, as whom: what a person says on a command line."""
+
+    kubeconfig: str | None = None
+    """The file, or several joined as in KUBECONFIG; None for the service account in a pod, the default elsewhere."""
+    context: str | None = None
+    user: str | None = None
+    """Whom to impersonate."""
+    groups: tuple[str, ...] = ()
+    """In which groups; goes with a user."""
+    manager: str = FIELD_MANAGER
+    """The field manager of what is written."""
+
+
 class Writer(Protocol):
     """What the engine writes through. Tests put a double here, or a wrapper that crashes after the n-th write."""
 
@@ -83,18 +100,27 @@ class Writer(Protocol):
 class Kube:
     """A connection to one API server. Objects go in and come out as dicts, errors as the classes above."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, access: Access = Access()) -> None:
         self._client = client
+        self._access = access
 
     @classmethod
-    async def connect(cls) -> Self:
-        """Connect with the service account inside a cluster, with the kubeconfig outside."""
+    async def connect(cls, access: Access = Access()) -> Self:
+        """Connect with the service account inside a cluster, with the kubeconfig outside or where one is given.
+
+        Raises:
+            Unavailable: there is no such file or context, or it cannot be read.
+        """
         settings = Configuration()
-        if "KUBERNETES_SERVICE_HOST" in os.environ:
-            config.load_incluster_config(client_configuration=settings)
-        else:
-            await config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=settings)
-        return cls(ApiClient(settings))
+        try:
+            if "KUBERNETES_SERVICE_HOST" in os.environ and not access.kubeconfig:
+                config.load_incluster_config(client_configuration=settings)
+            else:
+                file = access.kubeconfig or os.environ.get("KUBECONFIG")
+                await config.load_kube_config(file, context=access.context, client_configuration=settings)
+        except ConfigException as error:
+            raise Unavailable(0, f"the kubeconfig cannot be used: {error}") from error
+        return cls(ApiClient(settings), access)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -130,13 +156,13 @@ class Kube:
     async def apply(self, kind: Kind, item: Object) -> Object:
         """Server-side apply: the fields of ``item`` become so, whoever set them before."""
         metadata = item["metadata"]
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        query = {"fieldManager": self._access.manager, "force": "true"}
         return await self._ask("PATCH", kind.path(metadata.get("namespace"), metadata["name"]), item, _APPLY, query)
 
     async def create(self, kind: Kind, item: Object) -> Object:
         """Create an object that must not be there yet; a Conflict otherwise."""
         path = kind.path(item["metadata"].get("namespace"))
-        return await self._ask("POST", path, item, query={"fieldManager": FIELD_MANAGER})
+        return await self._ask("POST", path, item, query={"fieldManager": self._access.manager})
 
     async def apply_status(self, kind: Kind, seen: Object, status: Object) -> Object:
         """Write the whole status, but only onto the very version that was seen: a stale leader gets a Conflict."""
@@ -154,7 +180,7 @@ class Kube:
         version = {"resourceVersion": metadata["resourceVersion"]}
         body = {**patch, "metadata": {**patch.get("metadata", {}), **version}}
         path = kind.path(metadata.get("namespace"), metadata["name"])
-        return await self._ask("PATCH", path, body, _MERGE, {"fieldManager": FIELD_MANAGER})
+        return await self._ask("PATCH", path, body, _MERGE, {"fieldManager": self._access.manager})
 
     async def delete(self, kind: Kind, seen: Object) -> Object | None:
         """Delete the very object that was seen, not a later one of its name.
@@ -179,7 +205,13 @@ class Kube:
         query: dict[str, str] | None = None,
     ) -> Object:
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
+        headers = CIMultiDict(
+            {"Accept": "application/json", "Content-Type": content_type, "User-Agent": self._access.manager}
+        )
+        if self._access.user is not None:
+            headers["Impersonate-User"] = self._access.user
+            for group in self._access.groups:
+                headers.add("Impersonate-Group", group)
         try:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             response = await self._client.call_api(method, url, headers, body, _request_timeout=_TIMEOUT)

@@ -12,7 +12,7 @@ from sluice.core.objects import Object
 from sluice.core.plan import Event, EventType, NewRevision, Plan
 from sluice.core.world import RouteIntent, World
 from sluice.edges.kinds import (
-    GOVERNANCE_EVIDENCES,
+    GOVERNANCE_EVIDENCE,
     HTTP_ROUTES,
     INFERENCE_SERVICES,
     MODEL_DECISIONS,
@@ -89,7 +89,7 @@ class Actor:
         for document in plan.evidence:
             owner = self._uid(Key(world.namespace, world.name), document.revision)
             try:
-                await self._writes.create(GOVERNANCE_EVIDENCES, evidence.build(world, document, owner))
+                await self._writes.create(GOVERNANCE_EVIDENCE, evidence.build(world, document, owner))
             except Conflict:
                 continue  # its name is its digest: it is there already
             except (Invalid, Forbidden) as error:
