@@ -13,15 +13,14 @@ import time
 from sluice.api.governancepolicy import GovernancePolicySpec, PolicyControl
 from sluice.core.governance.catalogue import CATALOGUE
 from sluice.core.governance.evaluate import blocking, evaluate
-from sluice.core.governance.facts import Facts, Stage
-from sluice.core.governance.policy import NamedPolicy
+from sluice.core.governance.facts import Facts, Policy, Stage
 from tests.unit.core.governance.examples import empty, facts
 
 LIMIT = 10.0
 """Seconds for 1,000 deployments."""
 
 
-def measure(policy: NamedPolicy, deployments: list[Facts]) -> tuple[float, int]:
+def measure(policy: Policy, deployments: list[Facts]) -> tuple[float, int]:
     """CPU seconds for all of them, and how many controls were asked."""
     asked = 0
     started = time.process_time()
@@ -38,7 +37,7 @@ def main() -> None:
     parser.add_argument("--deployments", type=int, default=1000, help="how many (default: %(default)s)")
     options = parser.parse_args()
     controls = [PolicyControl(id=name) for name in CATALOGUE]
-    policy = NamedPolicy("all", GovernancePolicySpec(controls=controls))
+    policy = Policy("all", GovernancePolicySpec(controls=controls))
     for stage in Stage:
         full = [facts(deployment=f"model-{n}", stage=stage) for n in range(options.deployments // 2)]
         bare = [empty(deployment=f"model-{n}", stage=stage) for n in range(options.deployments - len(full))]

@@ -1,4 +1,4 @@
-"""Inputs of the controls that an object alone can answer, with the verdict that admission and the operator both give."""
+"""Inputs of the controls that an object alone can answer, with the verdict that both sides give."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ COMPLIANT: Manifest = {
     "governance": STATED,
 }
 """What passes every one of them, with their default parameters."""
-IDS = [f"GOV-{name}" for name in ["INV-01", "INV-02", "INV-03", "CHG-01", "ROL-01", "ROL-02", "ROL-03", "MON-01", "MON-04"]]
+IDS = [
+    f"GOV-{name}" for name in ["INV-01", "INV-02", "INV-03", "CHG-01", "ROL-01", "ROL-02", "ROL-03", "MON-01", "MON-04"]
+]
 
 
 def _case(control: str, name: str, change: Manifest, said: str, **parameters: str) -> Any:

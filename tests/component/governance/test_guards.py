@@ -18,7 +18,7 @@ from tests.component.kube import Manifest
 
 pytestmark = pytest.mark.component
 
-_PATHS = {kind: plural for kind, plural in edge._PLURALS.items()}
+_PATHS = dict(edge._PLURALS)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sluice.core.records import ORIGIN
+from sluice.api.record import ORIGIN
 from tests.component.examples import SHA, deployment, revision
 from tests.component.governance.acts import EXPORTED, decision, evidence, marked, record, waiver
 from tests.component.governance.guarded import OPERATOR, Guarded, eventually, refused

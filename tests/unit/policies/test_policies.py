@@ -11,14 +11,14 @@ from sluice.api.governance import ControlVerdict
 from sluice.api.governancepolicy import Distinct, GovernancePolicySpec, Mode, RiskTier
 from sluice.core.governance.catalogue import CATALOGUE
 from sluice.core.governance.evaluate import blocking, evaluate
-from sluice.core.governance.facts import Stage
-from sluice.core.governance.policy import NamedPolicy, unknown
+from sluice.core.governance.facts import Policy, Stage
+from sluice.core.governance.policy import unknown
 from tests.unit.core.governance.examples import empty, facts
 
 DIRECTORY = Path(__file__).parents[3] / "policies"
 TIERS = {"tier-low": RiskTier.LOW, "tier-medium": RiskTier.MEDIUM, "tier-high": RiskTier.HIGH}
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in DIRECTORY.glob("*.yaml")}
-POLICIES = {name: NamedPolicy(name, GovernancePolicySpec.model_validate(file["spec"])) for name, file in FILES.items()}
+POLICIES = {name: Policy(name, GovernancePolicySpec.model_validate(file["spec"])) for name, file in FILES.items()}
 FIRST_RELEASE = {
     *("INV-01", "INV-02", "INV-03", "DOC-01", "DOC-02", "DAT-01", "VAL-01", "VAL-02", "VAL-04", "SUP-01", "APP-01"),
     *("APP-02", "APP-03", "ROL-01", "ROL-02", "ROL-04", "MON-01", "MON-02", "MON-03", "CHG-01", "CHG-02", "AUD-01"),

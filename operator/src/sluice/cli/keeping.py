@@ -41,7 +41,12 @@ async def evidence(
     item = await session.kube.get(GOVERNANCE_EVIDENCE, session.namespace, name)
     spec = GovernanceEvidenceSpec.model_validate(item["spec"])
     content, fits = decoded(spec)
-    document = {"name": name, "kind": spec.kind, "deployment": spec.deployment, "revision": spec.revision}
+    document: dict[str, object] = {
+        "name": name,
+        "kind": spec.kind,
+        "deployment": spec.deployment,
+        "revision": spec.revision,
+    }
     document |= {"digest": spec.digest, "intact": fits, "content": content}
     mark = ("✔ has its digest", OK) if fits else ("✖ does not have its digest: it was changed", BAD)
     head = line((name, "bold"), spec.kind, spec.revision, (spec.digest, DIM), mark)

@@ -80,7 +80,7 @@ class Release:
     @property
     def fresh(self) -> bool:
         """Whether the status speaks of the present spec."""
-        return self.status.observed_generation == self.item["metadata"].get("generation")
+        return bool(self.status.observed_generation == self.item["metadata"].get("generation"))
 
     def revision(self, name: str) -> Revision:
         """A revision by its name, or by its number as in ``r7`` or ``7``.

@@ -79,10 +79,6 @@ class Workload:
     message: str = ""
     restarts: int = 0
     """Container restarts summed over the revision's present pods."""
-    image: str = ""
-    """The model server's image; empty if unknown."""
-    loaded_digest: str = ""
-    """The digest that was verified before the model started, in every pod that answers; empty if it was not."""
     available: int = 0
     """Pods that answer. With none, the gateway answers the revision's share of requests itself, with 503."""
     loaded_digest: str = ""

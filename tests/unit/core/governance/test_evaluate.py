@@ -25,9 +25,9 @@ from sluice.api.modeldeployment import Governance
 from sluice.core.governance.approval import rejections, states
 from sluice.core.governance.catalogue import CATALOGUE, control
 from sluice.core.governance.evaluate import blocking, evaluate, severity_for, why_not_in_force
-from sluice.core.governance.facts import Facts, Stage
+from sluice.core.governance.facts import Facts, Policy, Stage
 from sluice.core.governance.policy import (
-    NamedPolicy,
+    Policy,
     applicable,
     applies,
     digest_of_all,
@@ -52,11 +52,11 @@ from tests.unit.core.governance.examples import (
 )
 
 
-def policy(name: str = "p", **spec: Any) -> NamedPolicy:
-    return NamedPolicy(name, GovernancePolicySpec(**spec))
+def policy(name: str = "p", **spec: Any) -> Policy:
+    return Policy(name, GovernancePolicySpec(**spec))
 
 
-def asks(*controls: str, mode: Mode = Mode.ENFORCE, name: str = "p", **parameters: str) -> NamedPolicy:
+def asks(*controls: str, mode: Mode = Mode.ENFORCE, name: str = "p", **parameters: str) -> Policy:
     return policy(name, controls=[PolicyControl(id=one, mode=mode, parameters=parameters) for one in controls])
 
 
