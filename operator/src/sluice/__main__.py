@@ -20,11 +20,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from sluice import __version__
 from sluice.edges import metrics
+from sluice.edges.evidence import EvidenceReader
 from sluice.edges.kinds import MODEL_DEPLOYMENTS
 from sluice.edges.kube import Kube, own_namespace
 from sluice.edges.lease import Lease, LeaseLostError
 from sluice.edges.registry import Registry
 from sluice.engine.operator import Operator, Settings
+from sluice.engine.surroundings import SETTINGS, Surroundings
 from sluice.watch import watch
 
 log = logging.getLogger("sluice")
@@ -107,7 +109,10 @@ async def serve(options: argparse.Namespace) -> NoReturn:
     )
     kube = await Kube.connect()
     async with aiohttp.ClientSession() as session:
-        operator = Operator(kube, session, settings, Registry(options.tracking_uri))
+        keys = SETTINGS / "trusted-keys"
+        evidence = EvidenceReader(options.tracking_uri, trusted_keys=keys if keys.is_dir() else None)
+        registry = Registry(options.tracking_uri)
+        operator = Operator(kube, session, settings, registry, surroundings=Surroundings(kube, evidence))
         metrics.BUILD.info({"version": __version__})
         REGISTRY.register(metrics.Deployments(lambda: operator.store.all(MODEL_DEPLOYMENTS)))
         await _serve_probes(operator, options.port, options.resync)

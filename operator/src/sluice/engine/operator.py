@@ -41,11 +41,15 @@ from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers, Resync
 from sluice.engine.store import Key, Store, owner_of
+from sluice.engine.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
 _API_SECONDS = 5.0
 """How often to look for an API that the cluster did not have."""
+
+_SURROUNDINGS_SECONDS = 30.0
+"""How often to look at guards and identities, which are not watched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +81,9 @@ class Operator:
         settings: Settings,
         registry: Registry,
         clock: Callable[[], datetime] = utcnow,
-        sources: Sources | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
-        """``sources`` know what governance looks at beside the objects; by default there are none."""
+        """``surroundings`` are what governance looks at beside the objects; without them, it has no such facts."""
         self.store = Store()
         self.queue: Queue[Key] = Queue(time.monotonic)
         self.last_resync: float | None = None
@@ -91,6 +95,7 @@ class Operator:
         self._events = Events(kube)
         self._resync = Resync(kube, self.store, self._offers, settings.namespaces, self._news)
         self._aliases = Aliases(self.store, registry, self.queue.add)
+        self._surroundings = surroundings
         self._evaluator = Evaluator(
             Prometheus(settings.prometheus_url, session),
             DriftService(settings.monitor_url, session),
@@ -107,7 +112,7 @@ class Operator:
             aliases=self._aliases,
             hostnames=self._hostnames,
             refusals=refusals,
-            overseer=Overseer(self.store, sources or Sources()),
+            overseer=Overseer(self.store, self._sources(surroundings)),
             wake=self.queue.add,
         )
         self._reconciler = Reconciler(
@@ -135,6 +140,7 @@ class Operator:
         Raises:
             KubeError: the store cannot be filled.
         """
+        await self._look_around()
         await self.relist()
         settings = self._settings
         loops = [
@@ -143,6 +149,7 @@ class Operator:
             _every(settings.resync, "the resync", self.relist),
             _every(settings.resync, "looking up aliases", self._aliases.look_up),
             _every(_API_SECONDS, "looking for APIs", self._await_apis),
+            _every(_SURROUNDINGS_SECONDS, "looking at what governance relies on", self._look_around),
             self._dry_run.run(),
         ]
         async with asyncio.TaskGroup() as group:
@@ -159,6 +166,22 @@ class Operator:
         """Carry on by itself when KServe or the Gateway API is installed after us."""
         if not self._offers.complete and await self._resync.look_for_apis():
             await self.relist()
+
+    async def _look_around(self) -> None:
+        if self._surroundings is not None and await self._surroundings.look():
+            self._wake_all()
+
+    def _sources(self, surroundings: Surroundings | None) -> Sources:
+        logging_on = self._settings.logger_url is not None
+        if surroundings is None:
+            return Sources(logging=logging_on, wake=self.queue.add)
+        return Sources(
+            evidence=surroundings.evidence,
+            identities=surroundings.identities,
+            guards=surroundings.guards,
+            logging=logging_on,
+            wake=self.queue.add,
+        )
 
     def _news(self, kind: Kind, item: Object, gone: bool) -> None:  # noqa: FBT001 - the shape of resync.News
         """Something is not as it was: whom does that concern?"""

@@ -27,7 +27,6 @@ from sluice.core.governance.catalogue import CATALOGUE, control
 from sluice.core.governance.evaluate import blocking, evaluate, severity_for, why_not_in_force
 from sluice.core.governance.facts import Facts, Policy, Stage
 from sluice.core.governance.policy import (
-    Policy,
     applicable,
     applies,
     digest_of_all,
