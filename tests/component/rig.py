@@ -55,19 +55,24 @@ class PlayedRegistry(Registry):
 
 @dataclass
 class PlayedPrometheus:
-    """Answers every query with one vector; counts how often it is asked."""
+    """Answers every query with one vector, unless it has another for it; counts how often it is asked."""
 
     vector: list[dict[str, Any]] = field(default_factory=list)
+    others: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Vectors of their own, by query."""
     available: bool = True
     queries: list[str] = field(default_factory=list)
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         """As ``/api/v1/query`` does."""
-        self.queries.append(str((await request.post())["query"]))
+        query = str((await request.post())["query"])
+        self.queries.append(query)
         if not self.available:
             return web.json_response({"status": "error"}, status=503)
-        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": self.vector}})
+        return web.json_response(
+            {"status": "success", "data": {"resultType": "vector", "result": self.others.get(query, self.vector)}}
+        )
 
 
 @dataclass
@@ -227,7 +232,7 @@ class Rig:
         async def accept() -> None:
             while True:
                 for route in await self.kube.list(HTTP_ROUTES, self.namespace):
-                    await self._accept(route)
+                    await self.accept(route)
                 await asyncio.sleep(0.1)
 
         task = asyncio.create_task(accept())
@@ -236,7 +241,8 @@ class Rig:
         finally:
             task.cancel()
 
-    async def _accept(self, route: Object) -> None:
+    async def accept(self, route: Object) -> None:
+        """Play the gateway controller for one route, as it was seen."""
         generation = route["metadata"]["generation"]
         seen = [
             c.get("observedGeneration") for p in route.get("status", {}).get("parents", []) for c in p["conditions"]
