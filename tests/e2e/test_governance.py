@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def staffed(cluster: Cluster, namespace: str) -> str:
 
 
 @pytest.fixture
-def approved(cluster: Cluster, staffed: str) -> Iterator[str]:
+def approved(cluster: Cluster, staffed: str, tmp_path: Path) -> Iterator[str]:
     """The same, under a policy that asks for the owner's approval."""
     approval = {"role": "model-owner", "distinctFrom": ["Requester"]}
     policy = {
@@ -39,7 +40,7 @@ def approved(cluster: Cluster, staffed: str) -> Iterator[str]:
     }
     cluster.apply(policy)
     yield staffed
-    cluster.sluice("export", staffed, NAME, "--file", "/dev/null", "--mark")
+    cluster.sluice("export", staffed, NAME, "--file", str(tmp_path / "export.jsonl"), "--mark")
     cluster.kubectl("delete", "governancepolicy", staffed)
 
 
