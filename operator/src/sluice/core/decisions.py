@@ -261,3 +261,8 @@ def retried(revision: Revision) -> bool:
     return revision.phase is RevisionPhase.ROLLED_BACK and any(
         seen.action is Action.RETRY for seen in revision.status.decisions
     )
+
+
+def hurried(revision: Revision) -> bool:
+    """Whether a person promoted it past its gates."""
+    return any(seen.action is Action.PROMOTE for seen in revision.status.decisions)
