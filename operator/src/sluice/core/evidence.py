@@ -18,7 +18,7 @@ _IN_NAME = 16
 
 def build(world: World, wanted: NewEvidence, owner: str) -> Object:
     """The GovernanceEvidence of a document. Its name holds its digest, so that the same one is kept once."""
-    governed = any(revision.spec.policies for revision in world.revisions if revision.name == wanted.revision)
+    governed = any(r.spec.policies for r in world.revisions if r.name == wanted.revision)
     spec = GovernanceEvidenceSpec(
         deployment=world.name,
         revision=wanted.revision,
