@@ -6,7 +6,7 @@ import base64
 import gzip
 import zlib
 
-from sluice.api.governanceevidence import Encoding, EvidenceKind, GovernanceEvidenceSpec
+from sluice.api.governanceevidence import Encoding, EvidenceKind, GovernanceEvidenceSpec, Retention
 from sluice.core import document, objects
 from sluice.core.objects import Object
 from sluice.core.plan import NewEvidence
@@ -22,7 +22,7 @@ def build(world: World, wanted: NewEvidence, owner: str) -> Object:
     spec = GovernanceEvidenceSpec(
         deployment=world.name,
         revision=wanted.revision,
-        governed=governed,
+        retention=Retention.UNTIL_EXPORTED if governed else Retention.WITH_REVISION,
         kind=wanted.kind,
         digest=wanted.digest,
         encoding=Encoding.GZIP,
