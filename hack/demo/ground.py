@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,8 @@ from typing import Any
 
 import aiohttp
 
-from hack.demo.acts import NAME, NAMESPACE
+from hack.demo import data, keys
+from hack.demo.acts import NAME, NAMESPACE, REGISTRY_NAMES
 
 REPOSITORY = Path(__file__).parents[2]
 RELEASE = "sluice"
@@ -68,16 +70,19 @@ class Ground:
         return out.decode()
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "KUBECONFIG": self.kubeconfig}
+        # kubectl finds its plugin, `kubectl sluice`, on the path.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        return {**os.environ, "KUBECONFIG": self.kubeconfig, "PATH": path}
 
     async def get(self, *arguments: str) -> dict[str, Any]:
         """``kubectl get`` as a document."""
         found: dict[str, Any] = json.loads(await self.run(self.kubectl, "get", *arguments, "--output=json"))
         return found
 
-    async def apply(self, document: dict[str, Any]) -> int:
-        """``kubectl apply`` a document; returns its generation."""
-        out = await self.run(self.kubectl, "apply", "--filename=-", "--output=json", stdin=json.dumps(document))
+    async def apply(self, document: dict[str, Any], person: str | None = None) -> int:
+        """``kubectl apply`` a document, as somebody else if a person is named; returns its generation."""
+        command = (self.kubectl, "apply", "--filename=-", "--output=json", *([f"--as={person}"] if person else []))
+        out = await self.run(*command, stdin=json.dumps(document))
         return int(json.loads(out)["metadata"].get("generation", 0))
 
     async def install(self) -> None:
@@ -89,10 +94,13 @@ class Ground:
         # Helm installs CRDs and never upgrades them.
         crds = (self.kubectl, "apply", "--server-side", "--force-conflicts", "--filename=crds/")
         await self.run(*crds)
+        trusted = {keys.MODELS: keys.public(keys.MODELS).read_text()}
+        governance = {"identities": REGISTRY_NAMES, "trustedKeys": trusted}
         await self.run(
             *(self.helm, "upgrade", "--install", RELEASE, str(REPOSITORY)),
-            *(f"--namespace={RELEASE_NAMESPACE}", "--create-namespace", "--wait", "--timeout=4m"),
+            *(f"--namespace={RELEASE_NAMESPACE}", "--create-namespace", "--wait", "--timeout=4m", "--values=-"),
             *self._values(await self._registered()),
+            stdin=json.dumps({"global": {"governance": governance}}),
         )
 
     async def _registered(self) -> str:
@@ -114,11 +122,21 @@ class Ground:
 
     async def clear(self) -> None:
         """Remove what an earlier demo left, and wait until it is gone."""
-        await self.run(self.kubectl, "apply", f"--filename={REPOSITORY / 'hack/demo/manifests/namespace.yaml'}")
+        for name in ("namespace", "people"):
+            await self.run(self.kubectl, "apply", f"--filename={REPOSITORY / f'hack/demo/manifests/{name}.yaml'}")
+        await self._export()
         gone = ("--ignore-not-found", "--wait", "--timeout=120s", "--cascade=foreground")
         await self.run(self.kubectl, "delete", "modeldeployment", NAME, f"--namespace={NAMESPACE}", *gone)
         workloads = ("inferenceservices", "--all", f"--namespace={NAMESPACE}")
         await self.run(self.kubectl, "wait", "--for=delete", *workloads, "--timeout=120s")
+
+    async def _export(self) -> None:
+        """What is governed cannot be deleted before it was exported."""
+        target = data.cache() / "demo" / "before.jsonl"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        command = (self.kubectl, "sluice", "export", NAME, f"--namespace={NAMESPACE}", f"--file={target}", "--mark")
+        with contextlib.suppress(CommandError):  # there is nothing to export
+            await self.run(*command)
 
     async def prometheus(self, switch: str) -> None:
         """``stop`` or ``start`` Prometheus."""

@@ -37,6 +37,7 @@ from sluice.edges.kinds import (
 from sluice.edges.kube import Kube, NotFound
 from sluice.edges.registry import Question, Registry
 from sluice.engine.operator import Operator, Settings
+from sluice.engine.surroundings import Surroundings
 from sluice.watch import watch
 
 SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount")
@@ -101,6 +102,9 @@ class Rig:
     prometheus: PlayedPrometheus
     namespace: str
     tick: float = 0.3
+    operator_kube: Kube | None = None
+    """What the operator speaks to the API server with, where it must not be an administrator."""
+    surroundings: Surroundings | None = None
 
     @asynccontextmanager
     async def operating(self, registry: Registry | None = None, resync: float = 3600) -> AsyncIterator[Operator]:
@@ -118,7 +122,13 @@ class Rig:
             resync=resync,
             namespaces=(self.namespace, "gateways"),
         )
-        operator = Operator(self.kube, self.session, settings, registry or PlayedRegistry())
+        operator = Operator(
+            self.operator_kube or self.kube,
+            self.session,
+            settings,
+            registry or PlayedRegistry(),
+            surroundings=self.surroundings,
+        )
         tasks = [
             asyncio.create_task(operator.run()),
             asyncio.create_task(watch(operator, (self.namespace, "gateways"))),

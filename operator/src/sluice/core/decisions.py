@@ -120,7 +120,7 @@ def _accept(draft: Draft, decision: Decision, revision: Revision) -> Revision:
         spec.action,
         f"{spec.action}{role}{ticket}{why}",
         actor=spec.actor.username,
-        evidence=(EvidenceReference(name=f"decision/{decision.name}", digest=identity.digest(spec.dump())),),
+        evidence=(EvidenceReference(name=f"decision/{decision.name}", digest=identity.content(spec)),),
     )
     return revision
 
@@ -241,7 +241,7 @@ def waivers(draft: Draft) -> None:
     used = {result.waiver for result in review.results if result.waiver}
     for waiver in draft.world.oversight.waivers:
         known = any(seen.uid == waiver.uid for seen in candidate.status.decisions)
-        if waiver.name not in used or known:
+        if waiver.name not in used or known or len(candidate.status.decisions) >= MOST:
             continue
         seen = SeenDecision(name=waiver.name, uid=waiver.uid)
         candidate = draft.update(candidate, decisions=[*candidate.status.decisions, seen])
@@ -252,7 +252,7 @@ def waivers(draft: Draft) -> None:
             waiver.spec.control,
             f"{message} ({waiver.spec.ticket})",
             actor=waiver.spec.approver.username,
-            evidence=(EvidenceReference(name=f"exception/{waiver.name}", digest=identity.digest(waiver.spec.dump())),),
+            evidence=(EvidenceReference(name=f"exception/{waiver.name}", digest=identity.content(waiver.spec)),),
         )
 
 
@@ -261,3 +261,8 @@ def retried(revision: Revision) -> bool:
     return revision.phase is RevisionPhase.ROLLED_BACK and any(
         seen.action is Action.RETRY for seen in revision.status.decisions
     )
+
+
+def hurried(revision: Revision) -> bool:
+    """Whether a person promoted it past its gates."""
+    return any(seen.action is Action.PROMOTE for seen in revision.status.decisions)
