@@ -53,6 +53,7 @@ def facts(world: World, revision: Revision, stable: Revision | None, now: dateti
         required=required(world, revision),
         decisions=over.decisions,
         waivers=over.waivers,
+        predates=not revision.in_progress and revision.status.policy_digest is None,
         started=revision.status.started_at is not None,
         stepped=any(step.started_at is not None for step in revision.status.steps),
         weight=weight,
