@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sluice import __version__
-from sluice.cli import keeping, looking, verbs
+from sluice.cli import keeping, looking, reporting, verbs
 
 app = typer.Typer(
     name="kubectl sluice",
@@ -38,3 +38,4 @@ def _root(
 looking.register(app)
 verbs.register(app)
 keeping.register(app)
+reporting.register(app)

@@ -14,6 +14,8 @@ from sluice.core.world import World
 
 _IN_NAME = 16
 """Hex digits of the digest that the object's name holds."""
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a decoded document: what compresses better than a hundredfold is no document of ours."""
 
 
 def build(world: World, wanted: NewEvidence, owner: str) -> Object:
@@ -59,9 +61,13 @@ def decode(item: Object) -> str:
     """
     spec = item["spec"]
     try:
-        text = gzip.decompress(base64.b64decode(spec["content"], validate=True)).decode()
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+        packed = base64.b64decode(spec["content"], validate=True)
+        unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        text = unpacking.decompress(packed, _LARGEST).decode()
+    except (ValueError, zlib.error) as error:
         raise ValueError(f"its content cannot be read: {error}") from error
+    if not unpacking.eof:
+        raise ValueError(f"its content is cut off, or larger than {_LARGEST} bytes")
     if document.digest(text) != spec["digest"]:
         raise ValueError("its content is not what its digest says")
     return text

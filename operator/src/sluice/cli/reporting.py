@@ -1,0 +1,108 @@
+"""Reporting: one release as an HTML page, from the cluster or from an export of its record."""
+
+from __future__ import annotations
+
+import re
+import webbrowser
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sluice.cli import gathering
+from sluice.cli.keeping import PANEL
+from sluice.cli.options import Name, RevisionOption, command
+from sluice.cli.report import page, rendering
+from sluice.cli.report.library import UNREADABLE
+from sluice.cli.report.page import Page
+from sluice.cli.session import Session
+from sluice.cli.trouble import Exit, Trouble
+from sluice.core import dossier
+from sluice.core.dossier import Dossier
+
+_STDOUT = Path("-")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "report", PANEL)(report)
+
+
+async def report(
+    session: Session,
+    name: Name,
+    *,
+    revision: RevisionOption = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="EXPORT", help="Read this export of the record, and no cluster.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-f", metavar="FILE", help="Where to write it, - for stdout; default: NAME-rN.html here."
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> int:
+    """One release on one HTML page: what was released, who decided what, controls, traffic, record.
+
+    Without -r, of the latest revision. The exit code is 1 if the record does not hold together; the page is written
+    all the same, and says so.
+    """
+    if show and out == _STDOUT:
+        raise Trouble(Exit.USAGE, "what goes to stdout cannot be opened; leave out --open, or name a file with -f")
+    if file is None:
+        kept = await gathering.gather(session.kube, session.namespace, name, datetime.now(UTC))
+        source = "the objects in the cluster"
+    else:
+        kept, source = _read(file, name), f"the export {file.name}"
+    made = _page(kept, revision, source)
+    _write(session, made, rendering.render(made), out or Path(_file_name(made)), show=show)
+    if made.soundness.broken:
+        broken = made.soundness.broken[0]
+        session.err.print(f"✖ the record does not hold together: {broken.message}", markup=False, style="red")
+        return Exit.FAILED
+    return Exit.OK
+
+
+def _read(file: Path, name: str) -> Dossier:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise Trouble(Exit.NOT_FOUND, f"there is no file {file}") from error
+    except (OSError, ValueError) as error:
+        raise Trouble(Exit.FAILED, f"{file} cannot be read: {error}") from error
+    try:
+        found = dossier.parse(text.split("\n"))
+    except (ValueError, RecursionError) as error:
+        raise Trouble(Exit.FAILED, f"{file} is no export: {error}") from error
+    if found.deployment != name:
+        raise Trouble(Exit.NOT_FOUND, f"{file} is about {found.namespace}/{found.deployment}, not about {name}")
+    return found
+
+
+def _page(kept: Dossier, revision: str | None, source: str) -> Page:
+    try:
+        return page.of(kept, revision, source=source)
+    except UNREADABLE as error:
+        said = f"what is kept of {kept.deployment} cannot be read: {type(error).__name__}: {error}"
+        raise Trouble(Exit.FAILED, said[:500], "check it with: kubectl sluice verify") from error
+
+
+def _write(session: Session, made: Page, html: str, out: Path, *, show: bool) -> None:
+    if out == _STDOUT:
+        typer.echo(html.encode(), file=session.out.file, nl=False)
+        return
+    try:
+        out.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise Trouble(Exit.FAILED, f"{out} cannot be written: {error.strerror or error}") from error
+    session.out.print(f"✔ the report about {made.name} is in {out}", markup=False, soft_wrap=True)
+    if show and not webbrowser.open(out.resolve().as_uri()):
+        session.err.print(f"there is no browser here that could open it; open {out} yourself", markup=False)
+
+
+def _file_name(made: Page) -> str:
+    """``fraud-r7.html``: never a path, whatever an export calls its revision."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", made.name).lstrip(".")[:100] + ".html"
