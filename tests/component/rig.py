@@ -32,9 +32,10 @@ from sluice.edges.kinds import (
     MODEL_REVISIONS,
     Kind,
 )
-from sluice.edges.kube import Kube, NotFound
+from sluice.edges.kube import Access, Kube, NotFound
 from sluice.edges.registry import Question, Registry
 from sluice.engine.operator import Operator, Settings
+from sluice.engine.surroundings import Surroundings
 from sluice.watch import watch
 
 
@@ -81,12 +82,18 @@ class Rig:
     tick: float = 0.3
 
     @asynccontextmanager
-    async def operating(self, registry: Registry | None = None, resync: float = 3600) -> AsyncIterator[Operator]:
+    async def operating(
+        self,
+        registry: Registry | None = None,
+        resync: float = 3600,
+        surroundings: Surroundings | None = None,
+    ) -> AsyncIterator[Operator]:
         """An operator that runs until the block ends, as a process that is killed: nothing is tidied up.
 
         Args:
             registry: what answers for MLflow; played if absent.
             resync: seconds between two full lists, and between two looks at the aliases.
+            surroundings: guards, identities and evidence; none if absent.
         """
         settings = Settings(
             prometheus_url=self.prometheus.url,
@@ -96,7 +103,7 @@ class Rig:
             resync=resync,
             namespaces=(self.namespace, "gateways"),
         )
-        operator = Operator(self.kube, self.session, settings, registry or PlayedRegistry())
+        operator = Operator(self.kube, self.session, settings, registry or PlayedRegistry(), surroundings=surroundings)
         tasks = [
             asyncio.create_task(operator.run()),
             asyncio.create_task(watch(operator, (self.namespace, "gateways"))),
@@ -274,8 +281,8 @@ def condition(status: Object, kind: str) -> Object:
 
 
 @asynccontextmanager
-async def rig(control_plane: ControlPlane, namespace: str) -> AsyncIterator[Rig]:
-    """A rig in a namespace, connected as administrator."""
+async def rig(control_plane: ControlPlane, namespace: str, access: Access | None = None) -> AsyncIterator[Rig]:
+    """A rig in a namespace, connected as administrator or as whom ``access`` says."""
     os.environ["KUBECONFIG"] = str(control_plane.kubeconfig)
     prometheus = PlayedPrometheus()
     application = web.Application()
@@ -286,7 +293,7 @@ async def rig(control_plane: ControlPlane, namespace: str) -> AsyncIterator[Rig]
     await site.start()
     port = runner.addresses[0][1]
     prometheus.url = f"http://127.0.0.1:{port}"
-    kube = await Kube.connect()
+    kube = await Kube.connect(access or Access())
     try:
         async with aiohttp.ClientSession() as session:
             yield Rig(kube, session, prometheus, namespace)
