@@ -1,7 +1,7 @@
-"""``make demo``: five releases of a real model on a real cluster, as a user would make them.
+"""``make demo``: six releases of a real model on a real cluster, as a user would make them.
 
 A load replays real rows through the gateway all the while. Each act is one ``kubectl apply``; what follows
-is Sluice's doing, and is watched here only. The exit code is 0 if all five ended as they should.
+is Sluice's doing, and is watched here only. The exit code is 0 if all six ended as they should.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hack.demo.acts import ACTS, NAME, NAMESPACE, Act
 from hack.demo.ground import CommandError, Ground
 from hack.demo.load import Load, Tally, Target
 from hack.demo.observation import Observation, failing, read
+from hack.demo.people import People
 from hack.demo.record import Record
 from hack.demo.summary import Row
 from hack.demo.view import Scene, View, table, view
@@ -43,6 +44,8 @@ class Demo:
         self.tally = Tally()
         self.rows: list[Row] = []
         self.reports: list[Path] = []
+        self.people: People | None = None
+        """Those of the act that is being played, if it needs any."""
 
     async def play(self, chosen: Sequence[Act]) -> None:
         """Play the acts in order, up to a good model that is not promoted."""
@@ -52,7 +55,7 @@ class Demo:
                 record = await self._play(act, stack)
                 if record.candidate is not None and not act.promotes:
                     record.failing = failing(await self._ground.get(*_revision(record.candidate)))
-                self.rows.append(summary.row(record, self.tally))
+                self.rows.append(summary.row(record, self.tally, self.people))
                 self._view.say(" | ".join(self.rows[-1].cells()))
                 await self._keep_reports(record)
                 if act.promotes and not record.good:
@@ -68,7 +71,10 @@ class Demo:
         document = act.document(self._ground.gateway)
         limits = referee.limits([*acts.gauges(), acts.drift_gauge()], document["spec"]["monitors"])
         record = Record(act, time.monotonic(), limits, failures_before=self.tally.failures)
-        generation = await self._ground.apply(document)
+        generation = await self._ground.apply(document, act.asked_by)
+        self.people = People(self._ground, self._view.say, lambda: self._latest) if act.asked_by else None
+        if self.people is not None:
+            await stack.enter_async_context(_background(self.people.decide()))
         try:
             while not self._over(record):
                 with contextlib.suppress(TimeoutError):
@@ -81,6 +87,8 @@ class Demo:
         finally:
             if record.during_outage:
                 await self._ground.prometheus("start")
+        if self.people is not None and record.candidate is not None:
+            await self.people.review(record.candidate)
         return record
 
     def _over(self, record: Record) -> bool:
@@ -153,7 +161,7 @@ def _shown(path: Path) -> str:
 
 async def prepare(place: Ground, shown: View) -> None:
     """Train and register the models, install Sluice, and clear the stage."""
-    shown.say("training the five versions and registering them in MLflow")
+    shown.say("training the six versions and registering them in MLflow")
     for line in (
         await place.run(sys.executable, "-m", "hack.demo.train", f"--tracking-uri={place.mlflow}")
     ).splitlines():
@@ -161,8 +169,8 @@ async def prepare(place: Ground, shown: View) -> None:
     shown.say("installing the chart (helm upgrade --install sluice . -n sluice-system)")
     await place.install()
     await place.clear()
-    for monitor in acts.gauges():
-        await place.apply(monitor)
+    for document in (*acts.gauges(), acts.policy()):
+        await place.apply(document)
 
 
 def _parser() -> argparse.ArgumentParser:

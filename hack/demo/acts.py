@@ -10,10 +10,13 @@ import yaml
 
 MANIFESTS = Path(__file__).parent / "manifests"
 SHIPPED = Path(__file__).parents[2] / "monitors"
+POLICIES = SHIPPED.parent / "policies"
 WINDOW = "15s"
 """How far back the demo's service levels look. The shipped minute is for steps that take more than seconds."""
 NAMESPACE = "demo"
 NAME = "california"
+REGISTRY_NAMES = {"dan.lee": "dan", "vera.lund": "vera"}
+"""Who trained and who validated version 6, by MLflow's names, and who they are in the cluster."""
 PROMOTED = "RevisionPromoted"
 SLO_BREACHED = "SLOBreached"
 DRIFT_DETECTED = "DriftDetected"
@@ -35,6 +38,8 @@ class Act:
     title: str
     expected: str
     outage: Outage | None = None
+    asked_by: str | None = None
+    """Who applies it, where that matters: then it needs people, see ``people.py``."""
     patience: float = 240.0
     """Seconds until the act counts as stuck."""
 
@@ -67,6 +72,7 @@ ACTS = (
     Act(3, "v3, slow and sometimes failing", SLO_BREACHED),
     Act(4, "v4, quick but wrong: two inputs swapped", DRIFT_DETECTED),
     Act(5, "v5, good; Prometheus stops in mid-canary", PROMOTED, outage=Outage(at_weight=25, seconds=40)),
+    Act(6, "v6, tier High: two people must agree", PROMOTED, asked_by="rosa"),
 )
 
 
@@ -79,6 +85,17 @@ def gauges() -> list[dict[str, Any]]:
         monitor["metadata"] = {"name": name, "namespace": NAMESPACE}
         monitor["spec"]["slo"]["window"] = WINDOW
         found.append(monitor)
+    return found
+
+
+def policy() -> dict[str, Any]:
+    """The shipped policy of tier High for the demo's namespace, with holds as short as its steps."""
+    found: dict[str, Any] = yaml.safe_load((POLICIES / "tier-high.yaml").read_text())
+    found["metadata"]["name"] = f"{NAMESPACE}-tier-high"
+    found["spec"]["appliesTo"]["namespaces"] = [NAMESPACE]
+    for control in found["spec"]["controls"]:
+        if control["id"] == "GOV-ROL-01":
+            control["parameters"] = {"minBake": "30s"}
     return found
 
 

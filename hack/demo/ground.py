@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,8 @@ from typing import Any
 
 import aiohttp
 
-from hack.demo.acts import NAME, NAMESPACE
+from hack.demo import data, keys
+from hack.demo.acts import NAME, NAMESPACE, REGISTRY_NAMES
 
 REPOSITORY = Path(__file__).parents[2]
 RELEASE = "sluice"
@@ -68,16 +70,19 @@ class Ground:
         return out.decode()
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "KUBECONFIG": self.kubeconfig}
+        # kubectl finds its plugin, `kubectl sluice`, on the path.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        return {**os.environ, "KUBECONFIG": self.kubeconfig, "PATH": path}
 
     async def get(self, *arguments: str) -> dict[str, Any]:
         """``kubectl get`` as a document."""
         found: dict[str, Any] = json.loads(await self.run(self.kubectl, "get", *arguments, "--output=json"))
         return found
 
-    async def apply(self, document: dict[str, Any]) -> int:
-        """``kubectl apply`` a document; returns its generation."""
-        out = await self.run(self.kubectl, "apply", "--filename=-", "--output=json", stdin=json.dumps(document))
+    async def apply(self, document: dict[str, Any], person: str | None = None) -> int:
+        """``kubectl apply`` a document, as somebody else if a person is named; returns its generation."""
+        command = (self.kubectl, "apply", "--filename=-", "--output=json", *([f"--as={person}"] if person else []))
+        out = await self.run(*command, stdin=json.dumps(document))
         return int(json.loads(out)["metadata"].get("generation", 0))
 
     async def install(self) -> None:
@@ -89,10 +94,13 @@ class Ground:
         # Helm installs CRDs and never upgrades them.
         crds = (self.kubectl, "apply", "--server-side", "--force-conflicts", "--filename=crds/")
         await self.run(*crds)
+        trusted = {keys.MODELS: keys.public(keys.MODELS).read_text()}
+        governance = {"identities": REGISTRY_NAMES, "trustedKeys": trusted}
         await self.run(
             *(self.helm, "upgrade", "--install", RELEASE, str(REPOSITORY)),
-            *(f"--namespace={RELEASE_NAMESPACE}", "--create-namespace", "--wait", "--timeout=4m"),
+            *(f"--namespace={RELEASE_NAMESPACE}", "--create-namespace", "--wait", "--timeout=4m", "--values=-"),
             *self._values(await self._registered()),
+            stdin=json.dumps({"global": {"governance": governance}}),
         )
 
     async def _registered(self) -> str:
@@ -114,19 +122,29 @@ class Ground:
 
     async def clear(self) -> None:
         """Remove what an earlier demo left, and wait until it is gone."""
-        await self.run(self.kubectl, "apply", f"--filename={REPOSITORY / 'hack/demo/manifests/namespace.yaml'}")
+        for name in ("namespace", "people"):
+            await self.run(self.kubectl, "apply", f"--filename={REPOSITORY / f'hack/demo/manifests/{name}.yaml'}")
+        await self._export()
         gone = ("--ignore-not-found", "--wait", "--timeout=120s", "--cascade=foreground")
         await self.run(self.kubectl, "delete", "modeldeployment", NAME, f"--namespace={NAMESPACE}", *gone)
         workloads = ("inferenceservices", "--all", f"--namespace={NAMESPACE}")
         await self.run(self.kubectl, "wait", "--for=delete", *workloads, "--timeout=120s")
 
+    async def _export(self) -> None:
+        """What is governed cannot be deleted before it was exported."""
+        target = data.cache() / "demo" / "before.jsonl"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        command = (self.kubectl, "sluice", "export", NAME, f"--namespace={NAMESPACE}", f"--file={target}", "--mark")
+        with contextlib.suppress(CommandError):  # there is nothing to export
+            await self.run(*command)
+
     async def prometheus(self, switch: str) -> None:
         """``stop`` or ``start`` Prometheus."""
         await self.run(*self.prometheus_switch[switch])
 
-    async def watch(self) -> AsyncIterator[dict[str, Any]]:
+    async def watch(self, name: str = NAME, namespace: str = NAMESPACE) -> AsyncIterator[dict[str, Any]]:
         """The ModelDeployment at once and after every change, for ever."""
-        command = ("get", "modeldeployment", NAME, f"--namespace={NAMESPACE}", "--watch", "--output=json")
+        command = ("get", "modeldeployment", name, f"--namespace={namespace}", "--watch", "--output=json")
         while True:
             process = await asyncio.create_subprocess_exec(
                 self.kubectl,
@@ -165,19 +183,36 @@ async def _documents(stream: asyncio.StreamReader) -> AsyncIterator[dict[str, An
             text = text[end:].lstrip()
 
 
+_TOOL = (sys.executable, "-m", "hack.cluster")
+
+
 def own() -> Ground:
     """The project's own cluster, started if it is down.
 
     Raises:
         CommandError: it cannot be started.
     """
-    tool = (sys.executable, "-m", "hack.cluster")
-    environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-    if subprocess.run([*tool, "up"], cwd=REPOSITORY, env=environment, check=False).returncode != 0:
+    if subprocess.run([*_TOOL, "up"], cwd=REPOSITORY, env=_without_kubeconfig(), check=False).returncode != 0:
         raise CommandError("the cluster did not start; see above")
+    return running()
+
+
+def running() -> Ground:
+    """The project's own cluster as it runs.
+
+    Raises:
+        CommandError: it is down, or something of it is.
+    """
     status = subprocess.run(
-        [*tool, "status", "-o", "json"], cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
+        [*_TOOL, "status", "-o", "json"],
+        cwd=REPOSITORY,
+        env=_without_kubeconfig(),
+        check=False,
+        capture_output=True,
+        text=True,
     )
+    if status.returncode != 0:
+        raise CommandError("the cluster is not up, or not all of it; start it, or what is missing: make cluster")
     facts = json.loads(status.stdout)
     image: str = facts["images"]["operator"]["tag"]
     repository, _, tag = image.rpartition(":")
@@ -190,11 +225,15 @@ def own() -> Ground:
         mlflow=facts["mlflowUrl"],
         mlflow_inside=facts["mlflowClusterUrl"],
         prometheus_inside=facts["prometheusClusterUrl"],
-        prometheus_switch={switch: (*tool, switch, "prometheus") for switch in ("stop", "start")},
+        prometheus_switch={switch: (*_TOOL, switch, "prometheus") for switch in ("stop", "start")},
         registry=repository.rpartition("/")[0],
         tag=tag,
         builds=tuple(facts["images"][name]["fixed"].rpartition(":")[2] for name in ("operator", "monitor")),
     )
+
+
+def _without_kubeconfig() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
 
 
 def given(

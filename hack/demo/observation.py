@@ -52,6 +52,8 @@ class Observation:
     started: bool
     """Whether the gateway carries the step out."""
     readings: Mapping[str, Reading]
+    blocked_by: str
+    """The controls and approvals that hold the release back."""
     ready: bool
     ending: Ending | None
 
@@ -92,6 +94,7 @@ def read(document: Mapping[str, Any]) -> Observation:
         weight=step.get("weight", 0),
         started="startedAt" in step,
         readings={result["name"]: _reading(result) for result in status.get("monitors") or []},
+        blocked_by=(status.get("governance") or {}).get("blockedBy", ""),
         ready=conditions.get("Ready", {}).get("status") == "True",
         ending=_ending(conditions.get("Promoted", {})),
     )

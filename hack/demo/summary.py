@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hack.demo.acts import PROMOTED
 from hack.demo.load import Tally
+from hack.demo.people import People
 from hack.demo.record import Record
 
 COLUMNS = ("act", "expected", "outcome", "took", "breach to zero", "failed requests")
@@ -30,20 +31,22 @@ class Row:
         return (self.title, self.expected, f"{mark} {self.outcome}", self.took, self.to_zero, self.failures)
 
 
-def row(record: Record, tally: Tally) -> Row:
-    """The row of an act that has ended, or was given up."""
+def row(record: Record, tally: Tally, people: People | None = None) -> Row:
+    """The row of an act that has ended, or was given up; of one that needed people, with what they did."""
     act = record.act
     expected = "promoted" if act.expected == PROMOTED else f"rolled back ({act.expected})"
     if act.outage is not None:
         expected = f"held, resumed, {expected}"
+    if people is not None:
+        expected = f"held for two people, {expected}, verified"
     return Row(
         title=f"{act.number}. {act.title}",
         expected=expected,
-        outcome=_outcome(record),
+        outcome=_outcome(record) if people is None else f"{_outcome(record)}; {people.outcome}",
         took=f"{record.ended - record.started:.0f} s" if record.ended is not None else "-",
         to_zero=_to_zero(record, tally),
         failures=_failures(record, tally),
-        good=record.good,
+        good=record.good and (people is None or people.good),
     )
 
 

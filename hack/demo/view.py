@@ -150,7 +150,7 @@ def _panel(scene: Scene) -> RenderableType:
 
 def table(rows: Sequence[Row]) -> RenderableType:
     """The summary."""
-    summary = Table(*COLUMNS, title="Sluice: five releases")
+    summary = Table(*COLUMNS, title="Sluice: six releases")
     for row in rows:
         summary.add_row(*map(escape, row.cells()), style=None if row.good else "red")
     return summary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -85,6 +86,14 @@ class Cluster:
         status = self.get("md", name, "-n", namespace).get("status", {})
         return next((c for c in status.get("conditions", []) if c["type"] == kind), {})
 
+    def sluice(self, verb: str, namespace: str, *arguments: str, check: bool = True) -> str:
+        """What ``kubectl sluice`` prints."""
+        command = [str(Path(sys.executable).with_name("kubectl-sluice")), verb, "--namespace", namespace, *arguments]
+        environment = {**os.environ, "KUBECONFIG": self.ground.kubeconfig}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, env=environment)
+        assert (done.returncode == 0) is check, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def phase(self, name: str, namespace: str, wanted: str, seconds: float = 120) -> None:
         """Wait for a deployment's phase, as derived from its newest spec."""
 
@@ -120,9 +129,11 @@ def cluster() -> Cluster:
 
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the test's own, removed afterwards."""
+    """A namespace of the test's own, removed afterwards; before, every record that was made in it is checked."""
     # Short: KServe derives one DNS label from the deployment's and the namespace's name.
     name = f"e2e-{zlib.crc32(request.node.name.encode()):08x}"
     cluster.kubectl("create", "namespace", name)
     yield name
+    for item in cluster.get("md", "-n", name).get("items", []):
+        cluster.sluice("verify", name, item["metadata"]["name"], "--replay")
     cluster.kubectl("delete", "namespace", name, "--wait=false")

@@ -129,7 +129,7 @@ def _accept(draft: Draft, decision: Decision, revision: Revision) -> Revision:
         spec.action,
         f"{spec.action}{role}{ticket}{why}",
         actor=spec.actor.username,
-        evidence=(EvidenceReference(name=f"decision/{decision.name}", digest=identity.digest(spec.dump())),),
+        evidence=(EvidenceReference(name=f"decision/{decision.name}", digest=identity.content(spec)),),
     )
     return revision
 
@@ -249,3 +249,8 @@ def retried(revision: Revision) -> bool:
     return revision.phase is RevisionPhase.ROLLED_BACK and any(
         seen.action is Action.RETRY for seen in revision.status.decisions
     )
+
+
+def hurried(revision: Revision) -> bool:
+    """Whether a person promoted it past its gates."""
+    return any(seen.action is Action.PROMOTE for seen in revision.status.decisions)

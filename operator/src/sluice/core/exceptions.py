@@ -100,7 +100,7 @@ def _record_beginnings(draft: Draft, case: _Case) -> None:
             spec.control,
             f"{spec.control} is waived until {format_time(spec.expires_at)}: {spec.reason} ({spec.ticket})",
             actor=spec.approver.username,
-            evidence=(EvidenceReference(name=f"exception/{waiver.name}", digest=identity.digest(spec.dump())),),
+            evidence=(EvidenceReference(name=f"exception/{waiver.name}", digest=identity.content(spec)),),
         )
 
 

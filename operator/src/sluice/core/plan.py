@@ -44,6 +44,8 @@ class StatusWrite:
 
     revision: str
     status: ModelRevisionStatus
+    unmoved: ModelRevisionStatus | None = None
+    """The same without moving older records out: what is written if the document for them cannot be kept."""
 
 
 @dataclass(frozen=True)
