@@ -28,7 +28,6 @@ from tests.component.cli.test_cli import deployment
 from tests.component.governance.acts import ahead
 from tests.component.governance.guarded import OPERATOR, Guarded, guards, refused
 from tests.component.kube import Manifest
-from tests.component.platform import install_platform
 from tests.component.rig import Rig
 from tests.component.rig import rig as make_rig
 
@@ -104,14 +103,6 @@ class Release:
         where = {"kind": "ModelDeployment", "metadata": {"name": NAME, "namespace": self.rig.namespace}}
         found: Manifest = self.guarded.admin.get(where)["status"]
         return found
-
-
-@pytest.fixture(scope="module")
-def prepared(guarded: Guarded) -> Guarded:
-    """The API server with KServe's and the Gateway API's kinds, and a Gateway."""
-    guarded.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
-    install_platform(guarded.admin)
-    return guarded
 
 
 @pytest.fixture

@@ -110,6 +110,8 @@ class SeenDecision(Resource):
     """Its metadata.uid."""
     action: Action | None = None
     """What was done; absent for a GovernanceException that came into force."""
+    ended_at: Time | None = None
+    """When a GovernanceException was seen to be in force no longer."""
 
 
 class Seal(Resource):

@@ -6,9 +6,9 @@ from sluice.api.base import format_duration
 from sluice.api.governancepolicy import Before
 from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind
-from sluice.core import decisions, reasons, steps
+from sluice.core import exceptions, reasons, steps
 from sluice.core.draft import Draft
-from sluice.core.governance.review import FREEZING, Obstacle, Review
+from sluice.core.governance.review import COUNTS, FREEZING, Obstacle, Review
 from sluice.core.rollback import roll_back
 from sluice.core.world import Revision
 
@@ -30,7 +30,18 @@ def record(draft: Draft) -> None:
         if not expired and review.obstacles(Before.PROMOTION):
             reason = reasons.GOVERNANCE_BLOCKED
         draft.note(revision, kind, reason, review.told())
-    decisions.waivers(draft)
+    _watch_approvals(draft)
+    exceptions.settle(draft)
+
+
+def _watch_approvals(draft: Draft) -> None:
+    """Come back when an approval that counts expires: a freeze begins then, and not at the next look."""
+    for revision in (draft.stable, draft.candidate):
+        review = draft.review(revision) if revision is not None else None
+        for state in review.approvals if review is not None else ():
+            for given in state.approvals:
+                if given.standing == COUNTS and given.expires_at is not None:
+                    draft.wake(given.expires_at)
 
 
 def rejected(draft: Draft, revision: Revision) -> bool:

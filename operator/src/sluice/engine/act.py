@@ -10,10 +10,11 @@ from sluice.api.base import format_time
 from sluice.api.governanceevidence import EvidenceKind
 from sluice.core import evidence, httproute, inferenceservice, objects, reasons
 from sluice.core.objects import Object
-from sluice.core.plan import Event, EventType, NewRevision, Plan
+from sluice.core.plan import ActKind, Event, EventType, NewRevision, Plan
 from sluice.core.world import RouteIntent, World
 from sluice.edges.kinds import (
     GOVERNANCE_EVIDENCE,
+    GOVERNANCE_EXCEPTIONS,
     HTTP_ROUTES,
     INFERENCE_SERVICES,
     MODEL_DECISIONS,
@@ -26,6 +27,8 @@ from sluice.engine.children import Children, Tell
 from sluice.engine.refusals import Refusals
 from sluice.engine.store import Key, Store
 from sluice.engine.writes import Writes
+
+_ACTS = {ActKind.DECISION: MODEL_DECISIONS, ActKind.EXCEPTION: GOVERNANCE_EXCEPTIONS}
 
 
 class Actor:
@@ -108,11 +111,12 @@ class Actor:
         return refused
 
     async def _answer(self, key: Key, plan: Plan) -> None:
-        """Tell people what came of their decisions."""
+        """Tell people what came of their decisions and exceptions."""
         for answer in plan.answers:
-            if self._store.get(MODEL_DECISIONS, key.namespace, answer.decision) is not None:
+            kind = _ACTS[answer.kind]
+            if self._store.get(kind, key.namespace, answer.name) is not None:
                 status = {"conditions": [answer.condition.dump()]}
-                await self._writes.status(MODEL_DECISIONS, key.namespace, answer.decision, status)
+                await self._writes.status(kind, key.namespace, answer.name, status)
 
     def forget(self, key: Key) -> None:
         """A deployment is gone."""

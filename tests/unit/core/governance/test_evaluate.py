@@ -24,7 +24,7 @@ from sluice.api.modeldecision import Actor
 from sluice.api.modeldeployment import Governance
 from sluice.core.governance.approval import rejections, states
 from sluice.core.governance.catalogue import CATALOGUE, control
-from sluice.core.governance.evaluate import blocking, evaluate, severity_for, why_not_in_force
+from sluice.core.governance.evaluate import blocking, evaluate, refused, severity_for
 from sluice.core.governance.facts import Facts, Policy, Stage
 from sluice.core.governance.policy import (
     applicable,
@@ -169,7 +169,7 @@ def test_an_exception_waives_what_it_is_for(given: Any, expected: str) -> None:
     assert result.verdict == expected
     assert result.waiver == (given.name if expected == "Waived" else None)
     assert "model card" in result.message
-    assert bool(why_not_in_force(CARDLESS, given)) == (expected == "Fail" and given.spec.control == "GOV-DOC-01")
+    assert (refused(CARDLESS, given) is not None) == (expected == "Fail" and given.spec.control == "GOV-DOC-01")
 
 
 def test_what_passes_stays_a_pass() -> None:

@@ -67,8 +67,12 @@ class Review:
     @property
     def undecided(self) -> bool:
         """Whether something is only being read: no reason to write anything yet."""
-        unread = self.facts.evidence is None and not self.facts.evidence_problem and bool(self.results)
-        return unread or self.custom.pending
+        return (self.unread and bool(self.results)) or self.custom.pending
+
+    @property
+    def unread(self) -> bool:
+        """Whether the registry is being read, so that nobody can say yet who developed the model."""
+        return self.facts.evidence is None and not self.facts.evidence_problem
 
     @property
     def digest(self) -> str:
