@@ -188,9 +188,9 @@ class Draft:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """Custom rules that must be evaluated before this is known to the end."""
+        """Custom rules whose outcome decides, or was decided by, here: all of them, answered or not."""
         known = [found for found in self._reviews.values() if found is not None]
-        return tuple({q.key: q for found in known for q in found.questions}.values())
+        return tuple({q.key: q for found in known for q in found.custom.questions}.values())
 
     def answer(self, decision: Decision, status: ConditionStatus, reason: str, message: str) -> None:
         """Tell a person what came of their decision, if that is news."""

@@ -128,7 +128,7 @@ class Plan:
     """The deployment's status; written only if it differs from the one seen."""
     events: tuple[Event, ...]
     questions: tuple[Question, ...]
-    """Custom rules to be evaluated."""
+    """Custom rules whose outcomes the next decision will need, until a later plan says otherwise."""
     evaluations: tuple[Evaluation, ...]
     """Verdicts to obtain from now on, until a later plan says otherwise."""
     requeue_after: timedelta | None
