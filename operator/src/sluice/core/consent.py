@@ -74,13 +74,12 @@ def granted(draft: Draft, revision: Revision) -> bool:
     if review is not None and review.undecided:
         return False  # what is being read will wake us
     revision = draft.wait(revision)
-    since, patience = revision.status.waiting_since, revision.spec.rollout.approval_deadline
-    if since is not None and draft.now >= since + patience:
+    since, patience = revision.status.waiting_since or draft.now, revision.spec.rollout.approval_deadline
+    if draft.now >= since + patience:
         message = f"nobody helped within {format_duration(patience)}: {against[0].message}"
         roll_back(draft, revision, reasons.APPROVAL_TIMED_OUT, message)
         return False
-    if since is not None:
-        draft.wake(since + patience)
+    draft.wake(since + patience)
     if revision.phase is RevisionPhase.PENDING:
         draft.enter(revision, RevisionPhase.PENDING, against[0].reason, against[0].message)
     return False
