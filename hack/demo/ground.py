@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import yaml
 
 from hack.demo import data, keys
 from hack.demo.acts import NAME, NAMESPACE, REGISTRY_NAMES
@@ -49,6 +50,8 @@ class Ground:
     tag: str
     builds: tuple[str, ...]
     """Identities of the images behind the tag: other ones make Helm replace the pods."""
+    brings_runtime: bool = False
+    """Whether the demo must tell KServe of its model server, which the project's own cluster knows."""
 
     async def run(self, *command: str, stdin: str | None = None) -> str:
         """Run a command against this cluster and return what it printed.
@@ -124,6 +127,8 @@ class Ground:
         """Remove what an earlier demo left, and wait until it is gone."""
         for name in ("namespace", "people"):
             await self.run(self.kubectl, "apply", f"--filename={REPOSITORY / f'hack/demo/manifests/{name}.yaml'}")
+        if self.brings_runtime:
+            await self.apply(runtime(f"{self.registry}/sluice-demo:{self.tag}"))
         await self._export()
         gone = ("--ignore-not-found", "--wait", "--timeout=120s", "--cascade=foreground")
         await self.run(self.kubectl, "delete", "modeldeployment", NAME, f"--namespace={NAMESPACE}", *gone)
@@ -263,7 +268,17 @@ def given(
         registry=registry,
         tag=tag,
         builds=("", ""),
+        brings_runtime=True,
     )
+
+
+def runtime(image: str) -> dict[str, Any]:
+    """The demo's model server as a ServingRuntime of its namespace, which KServe prefers to those of the cluster."""
+    found: dict[str, Any] = yaml.safe_load((REPOSITORY / "hack/cluster/manifests/runtime.yaml").read_text())
+    found |= {"kind": "ServingRuntime", "metadata": {**found["metadata"], "namespace": NAMESPACE}}
+    (container,) = found["spec"]["containers"]
+    container["image"] = image
+    return found
 
 
 def _installed(name: str) -> str:
