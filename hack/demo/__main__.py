@@ -169,7 +169,7 @@ async def prepare(place: Ground, shown: View) -> None:
     shown.say("installing the chart (helm upgrade --install sluice . -n sluice-system)")
     await place.install()
     await place.clear()
-    for document in (*acts.gauges(), acts.policy()):
+    for document in (*acts.gauges(), acts.policy(anchored=place.store is not None)):
         await place.apply(document)
 
 

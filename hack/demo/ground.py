@@ -17,8 +17,10 @@ from typing import Any
 import aiohttp
 import yaml
 
-from hack.demo import data, keys
+from hack.cluster import recordstore
+from hack.demo import data, keys, sealing
 from hack.demo.acts import NAME, NAMESPACE, REGISTRY_NAMES
+from hack.demo.sealing import Store
 
 REPOSITORY = Path(__file__).parents[2]
 RELEASE = "sluice"
@@ -50,6 +52,8 @@ class Ground:
     tag: str
     builds: tuple[str, ...]
     """Identities of the images behind the tag: other ones make Helm replace the pods."""
+    store: Store | None = None
+    """Where the heads of records are anchored."""
     brings_runtime: bool = False
     """Whether the demo must tell KServe of its model server, which the project's own cluster knows."""
 
@@ -75,7 +79,8 @@ class Ground:
     def _environment(self) -> dict[str, str]:
         # kubectl finds its plugin, `kubectl sluice`, on the path.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        return {**os.environ, "KUBECONFIG": self.kubeconfig, "PATH": path}
+        anchor = self.store.environment if self.store is not None else {}
+        return {**os.environ, **anchor, "KUBECONFIG": self.kubeconfig, "PATH": path}
 
     async def get(self, *arguments: str) -> dict[str, Any]:
         """``kubectl get`` as a document."""
@@ -98,7 +103,10 @@ class Ground:
         crds = (self.kubectl, "apply", "--server-side", "--force-conflicts", "--filename=crds/")
         await self.run(*crds)
         trusted = {keys.MODELS: keys.public(keys.MODELS).read_text()}
-        governance = {"identities": REGISTRY_NAMES, "trustedKeys": trusted}
+        governance = {"identities": REGISTRY_NAMES, "trustedKeys": trusted} | sealing.values(self.store)
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RELEASE_NAMESPACE}}
+        for document in (namespace, *sealing.secrets(RELEASE_NAMESPACE, self.store)):
+            await self.apply(document)
         await self.run(
             *(self.helm, "upgrade", "--install", RELEASE, str(REPOSITORY)),
             *(f"--namespace={RELEASE_NAMESPACE}", "--create-namespace", "--wait", "--timeout=4m", "--values=-"),
@@ -234,6 +242,7 @@ def running() -> Ground:
         registry=repository.rpartition("/")[0],
         tag=tag,
         builds=tuple(facts["images"][name]["fixed"].rpartition(":")[2] for name in ("operator", "monitor")),
+        store=Store(facts["recordsUrl"], facts["recordsClusterUrl"], recordstore.ACCESS_KEY, recordstore.SECRET_KEY),
     )
 
 

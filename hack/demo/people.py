@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hack.demo import data
+from hack.demo import data, keys
 from hack.demo.acts import NAME, NAMESPACE
 from hack.demo.ground import CommandError, Ground
 from hack.demo.observation import Observation
@@ -76,7 +76,7 @@ class People:
         """What the reviewers do afterwards: verify, read, export; and somebody tampers."""
         folder = data.cache() / "demo"
         folder.mkdir(parents=True, exist_ok=True)
-        await self._does("the record verifies", "verify", NAME, "--as", AUDITOR)
+        await self._does("the record verifies, and decides the same again", *self._verify(NAME, "--as", AUDITOR))
         report, export = folder / f"{revision}.html", folder / f"{NAME}.jsonl"
         await self._does("the report is written", "report", NAME, "--revision", revision, "-f", str(report))
         await self._does("the record is exported", "export", NAME, "--as", AUDITOR, "-f", str(export))
@@ -85,8 +85,14 @@ class People:
             forged = folder / f"{NAME}-tampered.jsonl"
             changed = _tampered(export.read_text(), revision)
             forged.write_text(changed)
-            await self._fails("one word of a record changed in the export", "record", "verify", "--file", str(forged))
+            await self._does("so does the export, without the cluster", *self._verify("--file", str(export)))
+            title = "one word of a record changed in the export"
+            await self._fails(title, "record", *self._verify("--file", str(forged)))
         await self._status_is_written_by_nobody(revision)
+
+    def _verify(self, *arguments: str) -> tuple[str, ...]:
+        anchor = [f"--anchor={self.ground.store.url}"] if self.ground.store is not None else []
+        return ("verify", *arguments, "--replay", f"--key={keys.public(keys.RECORDS)}", *anchor)
 
     async def _because(self) -> None:
         _, said = await self._sluice("why", NAME)
