@@ -10,17 +10,23 @@ from sluice.api.governanceevidence import Encoding, EvidenceKind, GovernanceEvid
 from sluice.core import document, objects
 from sluice.core.objects import Object
 from sluice.core.plan import NewEvidence
-from sluice.core.world import World
 
 _IN_NAME = 16
 """Hex digits of the digest that the object's name holds."""
 
 
-def build(world: World, wanted: NewEvidence, owner: str) -> Object:
-    """The GovernanceEvidence of a document. Its name holds its digest, so that the same one is kept once."""
-    governed = any(r.spec.policies for r in world.revisions if r.name == wanted.revision)
+def build(namespace: str, deployment: str, wanted: NewEvidence, owner: str, *, governed: bool) -> Object:
+    """The GovernanceEvidence of a document. Its name holds its digest, so that the same one is kept once.
+
+    Args:
+        namespace: where it is kept.
+        deployment: the ModelDeployment's name.
+        wanted: the document.
+        owner: the uid of its ModelRevision.
+        governed: whether that has policies.
+    """
     spec = GovernanceEvidenceSpec(
-        deployment=world.name,
+        deployment=deployment,
         revision=wanted.revision,
         governed=governed,
         kind=wanted.kind,
@@ -33,8 +39,8 @@ def build(world: World, wanted: NewEvidence, owner: str) -> Object:
         "kind": "GovernanceEvidence",
         "metadata": {
             "name": name(wanted.revision, wanted.kind, wanted.digest),
-            "namespace": world.namespace,
-            "labels": objects.labels(world.name, wanted.revision),
+            "namespace": namespace,
+            "labels": objects.labels(deployment, wanted.revision),
             "ownerReferences": objects.owned_by("ModelRevision", wanted.revision, owner),
         },
         "spec": spec.dump(),

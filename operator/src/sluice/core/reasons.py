@@ -100,3 +100,8 @@ NOT_REQUIRED = "NotRequired"
 APPROVALS_MISSING = "ApprovalsMissing"
 TOO_MANY_DECISIONS = "TooManyDecisions"
 EVIDENCE_REFUSED = "EvidenceRefused"
+
+# Sealing
+ANCHOR_UNAVAILABLE = "AnchorUnavailable"
+ANCHOR_CONFLICT = "AnchorConflict"
+SIGNING_KEY_UNUSABLE = "SigningKeyUnusable"
