@@ -43,6 +43,15 @@ WRITES = Counter("sluice_api_writes_total", "Writes to the Kubernetes API.", ["k
 QUERIES = Counter("sluice_prometheus_queries_total", "Queries asked of Prometheus.", ["result"])
 TICK = Histogram("sluice_tick_seconds", "One round of verdicts.", buckets=_SECONDS)
 LAST_EVENT = Gauge("sluice_last_event_timestamp_seconds", "When the API server was last heard.")
+ANCHOR_FAILURES = Counter(
+    "sluice_anchor_failures_total",
+    "Heads of records that could not be signed, kept or anchored, by reason.",
+    ["reason"],
+)
+UNANCHORED = Gauge(
+    "sluice_anchor_oldest_pending_seconds",
+    "Age of the oldest record that is not anchored; 0 if all are, or there is no anchor.",
+)
 LEADER = Gauge("sluice_leader", "1 while this process holds the Lease.")
 BUILD = Info("sluice_build", "What is running.")
 
