@@ -33,6 +33,7 @@ from sluice.engine.queue import Queue
 from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers
+from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
 from tests.unit.engine.answers import PlayedDrift, PlayedPrometheus
 
@@ -219,7 +220,7 @@ class KnownModels(Registry):
 class Engine:
     """The engine of one process, driven by hand. KServe and the gateway do their part at once."""
 
-    def __init__(self, kube: FakeKube, clock: Callable[[], datetime]) -> None:
+    def __init__(self, kube: FakeKube, clock: Callable[[], datetime], sealing: Sealing = Sealing()) -> None:
         self.kube = kube
         self.store = Store()
         self.told: list[Event] = []
@@ -232,6 +233,15 @@ class Engine:
         registry = KnownModels()
         refusals = Refusals()
         self.evaluator = Evaluator(self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [])
+        self.sealer = Sealer(
+            store=self.store,
+            kube=kube,
+            sealing=sealing,
+            clock=clock,
+            wake=self.queue.add,
+            tell=lambda _key, event: self.told.append(event),
+        )
+        sources = Sources(seal=self.sealer.seal, anchoring=self.sealer.anchoring)
         observer = Observer(
             store=self.store,
             registry=registry,
@@ -239,7 +249,7 @@ class Engine:
             aliases=Aliases(self.store, registry, self.queue.add),
             hostnames=self.hostnames,
             refusals=refusals,
-            overseer=Overseer(self.store, Sources()),
+            overseer=Overseer(self.store, sources),
             wake=self.queue.add,
         )
         self.reconciler = Reconciler(

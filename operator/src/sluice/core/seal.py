@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from sluice.api.base import format_time, parse_time
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
 from sluice.api.record import ChainLink, Seal
@@ -136,10 +134,11 @@ def parse(content: bytes) -> Statement:
     """
     try:
         found = json.loads(content)
-        if found["_type"] != STATEMENT or found["predicateType"] != PREDICATE:
-            raise ValueError(f"it is a {found['predicateType']}, not a {PREDICATE}")
+        kind = (found["_type"], found["predicateType"])
+        if kind != (STATEMENT, PREDICATE):
+            raise ValueError(f"it is a {kind[1]} ({kind[0]})")
         statement = _read(found)
-    except (KeyError, TypeError, AttributeError, IndexError, ValidationError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"it is no statement of a record's head: {error!r}") from error
     if payload(statement) != content:
         raise ValueError("it is not written as Sluice writes statements")

@@ -37,8 +37,8 @@ _AT_A_TIME = 4
 _FIRST_RETRY, _LONGEST_RETRY = 5.0, 300.0
 """Seconds before a failure is tried again; each further one doubles it."""
 
-Address = tuple[str, str]
-"""Namespace and name of a ModelRevision."""
+Address = tuple[str, str, str]
+"""Namespace, name and uid of a ModelRevision: another object of the same name has another record."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ class _Pending:
 
     @property
     def address(self) -> Address:
-        metadata = self.item["metadata"]
-        return metadata["namespace"], metadata["name"]
+        return _address(self.item)
 
 
 class _Patience:
@@ -114,7 +113,8 @@ class Sealer:
 
     def seal(self, namespace: str, revision: str) -> Seal | None:
         """The seal of a revision that was made last, in this process."""
-        return self._offered.get((namespace, revision))
+        item = self._store.get(MODEL_REVISIONS, namespace, revision)
+        return self._offered.get(_address(item)) if item is not None else None
 
     async def round(self) -> None:
         """Seal what is due, oldest first. Whatever fails is tried again in a later round."""
@@ -151,7 +151,7 @@ class Sealer:
             except (KubeError, ValueError) as error:
                 self._failed(one, type(error).__name__, str(error))
             except Exception as error:  # one revision's trouble is not the others'
-                log.exception("sealing %s/%s failed", *one.address)
+                log.exception("sealing %s/%s (%s) failed", *one.address)
                 self._failed(one, type(error).__name__, repr(error))
             else:
                 self._patience.pop(one.address, None)
@@ -235,8 +235,7 @@ class Sealer:
 
     def _sealed_upto(self, item: Object) -> int:
         """The last record that needs no further seal, by the status and what was offered since."""
-        metadata = item["metadata"]
-        offered = self._offered.get((metadata["namespace"], metadata["name"]))
+        offered = self._offered.get(_address(item))
         stated = item.get("status", {}).get("seal") or {}
         found = [(stated.get("sequence", -1), stated.get("anchor"), stated.get("keyId"))]
         if offered is not None:
@@ -252,8 +251,9 @@ class Sealer:
 
     def _forget(self) -> None:
         """Let go of what is about revisions that are gone."""
+        there = {_address(item) for item in self._store.all(MODEL_REVISIONS)}
         for known in (self._offered, self._patience, self._said):
-            for address in [a for a in known if self._store.get(MODEL_REVISIONS, *a) is None]:
+            for address in [address for address in known if address not in there]:
                 known.pop(address)
 
     # What went wrong
@@ -264,7 +264,7 @@ class Sealer:
         if self._said.get(one.address) == message:
             return
         self._said[one.address] = message
-        namespace, name = one.address
+        namespace, name, _ = one.address
         key = Key(namespace, one.item["spec"]["deployment"])
         if reason == reasons.ANCHOR_CONFLICT:
             self._tell(key, Event(EventType.WARNING, reason, f"{name}: {message}"[:1024], name))
@@ -297,6 +297,11 @@ class Sealer:
         if self._signer is None or self._signer[0] != changed:
             self._signer = (changed, Signer.load(path))
         return self._signer[1]
+
+
+def _address(item: Object) -> Address:
+    metadata = item["metadata"]
+    return metadata["namespace"], metadata["name"], metadata["uid"]
 
 
 def _parts(name: str) -> tuple[int, str]:
