@@ -60,7 +60,9 @@ def _evidence(cluster: Bank, world: World, text: str) -> Object:
         if any(e.digest == digest for record in r.status.records for e in record.evidence)
     ]
     owner = max(named, key=lambda r: r.number)
-    return evidence.build(world, NewEvidence(owner.name, EvidenceKind.INPUTS, digest, text), f"uid-{owner.name}")
+    made = NewEvidence(owner.name, EvidenceKind.INPUTS, digest, text)
+    governed = bool(owner.spec.policies)
+    return evidence.build(world.namespace, world.name, made, f"uid-{owner.name}", governed=governed)
 
 
 def _act(world: World, act: Decision | Waiver, kind: str) -> Object:

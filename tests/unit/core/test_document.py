@@ -13,7 +13,6 @@ from sluice.api.governanceevidence import EvidenceKind
 from sluice.core import document, evidence
 from sluice.core.objects import Object
 from sluice.core.plan import NewEvidence
-from tests.unit.core.simulation import released
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def test_what_is_no_such_value_is_said_to_be_none(text: str) -> None:
 def kept(content: str = "what was looked at") -> Object:
     """A document as the object that keeps it."""
     wanted = NewEvidence("scorer-r1", EvidenceKind.INPUTS, document.digest(content), content)
-    return evidence.build(released().world(), wanted, "uid-of-r1")
+    return evidence.build("ns", "scorer", wanted, "uid-of-r1", governed=False)
 
 
 def test_a_document_is_kept_under_its_digest_and_belongs_to_its_revision() -> None:

@@ -34,6 +34,7 @@ from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers
 from sluice.engine.rules import Rules
+from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
 from tests.unit.engine.answers import PlayedDrift, PlayedJudge, PlayedPrometheus
 
@@ -220,7 +221,7 @@ class KnownModels(Registry):
 class Engine:
     """The engine of one process, driven by hand. KServe and the gateway do their part at once."""
 
-    def __init__(self, kube: FakeKube, clock: Callable[[], datetime]) -> None:
+    def __init__(self, kube: FakeKube, clock: Callable[[], datetime], sealing: Sealing = Sealing()) -> None:
         self.kube = kube
         self.store = Store()
         self.told: list[Event] = []
@@ -235,6 +236,20 @@ class Engine:
         self.judge = PlayedJudge()
         self.rules = Rules(self.judge, self.queue.add, self.seconds)
         self.evaluator = Evaluator(self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [])
+        self.sealer = Sealer(
+            store=self.store,
+            kube=kube,
+            sealing=sealing,
+            clock=clock,
+            wake=self.queue.add,
+            tell=lambda _key, event: self.told.append(event),
+        )
+        sources = Sources(
+            rules=self.rules.outcomes,
+            seal=self.sealer.seal,
+            anchoring=self.sealer.anchoring,
+            wake=self.queue.add,
+        )
         observer = Observer(
             store=self.store,
             registry=registry,
@@ -242,7 +257,7 @@ class Engine:
             aliases=Aliases(self.store, registry, self.queue.add),
             hostnames=self.hostnames,
             refusals=refusals,
-            overseer=Overseer(self.store, Sources(rules=self.rules.outcomes, wake=self.queue.add)),
+            overseer=Overseer(self.store, sources),
             wake=self.queue.add,
         )
         self.reconciler = Reconciler(
@@ -263,7 +278,7 @@ class Engine:
         """The process is gone."""
         self.kube.watchers.remove(self._seen)
 
-    async def settle(self, most: int = 200) -> None:
+    async def settle(self, most: int = 1000) -> None:
         """Reconcile until nothing is due."""
         for _ in range(most):
             self._play()

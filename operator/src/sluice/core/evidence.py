@@ -10,7 +10,6 @@ from sluice.api.governanceevidence import Encoding, EvidenceKind, GovernanceEvid
 from sluice.core import document, objects
 from sluice.core.objects import Object
 from sluice.core.plan import NewEvidence
-from sluice.core.world import World
 
 _IN_NAME = 16
 """Hex digits of the digest that the object's name holds."""
@@ -18,11 +17,18 @@ _LARGEST = 64 * 1024 * 1024
 """Bytes of a decoded document: what compresses better than a hundredfold is no document of ours."""
 
 
-def build(world: World, wanted: NewEvidence, owner: str) -> Object:
-    """The GovernanceEvidence of a document. Its name holds its digest, so that the same one is kept once."""
-    governed = any(r.spec.policies for r in world.revisions if r.name == wanted.revision)
+def build(namespace: str, deployment: str, wanted: NewEvidence, owner: str, *, governed: bool) -> Object:
+    """The GovernanceEvidence of a document. Its name holds its digest, so that the same one is kept once.
+
+    Args:
+        namespace: where it is kept.
+        deployment: the ModelDeployment's name.
+        wanted: the document.
+        owner: the uid of its ModelRevision.
+        governed: whether that has policies.
+    """
     spec = GovernanceEvidenceSpec(
-        deployment=world.name,
+        deployment=deployment,
         revision=wanted.revision,
         retention=Retention.UNTIL_EXPORTED if governed else Retention.WITH_REVISION,
         kind=wanted.kind,
@@ -35,8 +41,8 @@ def build(world: World, wanted: NewEvidence, owner: str) -> Object:
         "kind": "GovernanceEvidence",
         "metadata": {
             "name": name(wanted.revision, wanted.kind, wanted.digest),
-            "namespace": world.namespace,
-            "labels": objects.labels(world.name, wanted.revision),
+            "namespace": namespace,
+            "labels": objects.labels(deployment, wanted.revision),
             "ownerReferences": objects.owned_by("ModelRevision", wanted.revision, owner),
         },
         "spec": spec.dump(),

@@ -111,3 +111,8 @@ EXCEPTION_DELETED = "ExceptionDeleted"
 POLICY_READY = "PolicyReady"
 POLICY_INVALID = "PolicyInvalid"
 RULES_UNCHECKED = "RulesUnchecked"
+
+# Sealing
+ANCHOR_UNAVAILABLE = "AnchorUnavailable"
+ANCHOR_CONFLICT = "AnchorConflict"
+SIGNING_KEY_UNUSABLE = "SigningKeyUnusable"

@@ -29,6 +29,7 @@ from sluice.core.gates import Judgement
 from sluice.core.governance import policy
 from sluice.core.plan import NewRevision
 from sluice.core.rollback import end_late, past_deadline, roll_back
+from sluice.core.seal import better
 from sluice.core.steps import NO_HOLD, PlannedStep
 from sluice.core.world import Resolved, Revision, WorkloadState, World
 
@@ -410,6 +411,5 @@ def seal(draft: Draft) -> None:
     """Note how far each chain is signed and anchored."""
     for revision in draft.revisions:
         sealed = draft.world.oversight.seals.get(revision.name)
-        before = revision.status.seal
-        if sealed is not None and (before is None or sealed.sequence > before.sequence):
-            draft.update(revision, seal=sealed)
+        if sealed is not None and better(sealed, revision.status.seal):
+            draft.update(revision, seal=sealed)  # no record: it would want to be sealed in turn

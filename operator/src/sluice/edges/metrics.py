@@ -46,6 +46,15 @@ RULES = Counter("sluice_rules_total", "Custom rules evaluated: Passed, Failed, E
 RULE_SECONDS = Histogram("sluice_rule_seconds", "One custom rule on one deployment's facts.", buckets=_SECONDS)
 RULE_WORKERS = Counter("sluice_rule_workers_total", "Processes started to evaluate custom rules; one is enough.")
 LAST_EVENT = Gauge("sluice_last_event_timestamp_seconds", "When the API server was last heard.")
+ANCHOR_FAILURES = Counter(
+    "sluice_anchor_failures_total",
+    "Heads of records that could not be signed, kept or anchored, by reason.",
+    ["reason"],
+)
+UNANCHORED = Gauge(
+    "sluice_anchor_oldest_pending_seconds",
+    "Age of the oldest record that is not anchored; 0 if all are, or there is no anchor.",
+)
 LEADER = Gauge("sluice_leader", "1 while this process holds the Lease.")
 BUILD = Info("sluice_build", "What is running.")
 

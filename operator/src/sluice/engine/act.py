@@ -98,8 +98,10 @@ class Actor:
         refused = set()
         for document in plan.evidence:
             owner = self._uid(Key(world.namespace, world.name), document.revision)
+            governed = any(r.spec.policies for r in world.revisions if r.name == document.revision)
+            item = evidence.build(world.namespace, world.name, document, owner, governed=governed)
             try:
-                await self._writes.create(GOVERNANCE_EVIDENCE, evidence.build(world, document, owner))
+                await self._writes.create(GOVERNANCE_EVIDENCE, item)
             except Conflict:
                 continue  # its name is its digest: it is there already
             except (Invalid, Forbidden) as error:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -43,6 +43,7 @@ from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers, Resync
 from sluice.engine.rules import Rules
+from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
 from sluice.engine.surroundings import Surroundings
 
@@ -53,6 +54,9 @@ _API_SECONDS = 5.0
 
 _SURROUNDINGS_SECONDS = 30.0
 """How often to look at guards and identities, which are not watched."""
+
+_SEALING_SECONDS = 5.0
+"""How often to seal the records that were made since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +89,17 @@ class Operator:
         registry: Registry,
         clock: Callable[[], datetime] = utcnow,
         surroundings: Surroundings | None = None,
+        sealing: Sealing = Sealing(),
     ) -> None:
-        """``surroundings`` are what governance looks at beside the objects; without them, it has no such facts."""
+        """Args:
+        kube: the connection to the API server.
+        session: for everybody else who is asked.
+        settings: what it is told.
+        registry: what answers for MLflow.
+        clock: tells the time.
+        surroundings: what governance looks at beside the objects; without them, it has no such facts.
+        sealing: what records are signed with, and where they are anchored.
+        """
         self.store = Store()
         self.queue: Queue[Key] = Queue(time.monotonic)
         self.last_resync: float | None = None
@@ -99,6 +112,14 @@ class Operator:
         self._resync = Resync(kube, self.store, self._offers, settings.namespaces, self._news)
         self._aliases = Aliases(self.store, registry, self.queue.add)
         self._surroundings = surroundings
+        self._sealer = Sealer(
+            store=self.store,
+            kube=kube,
+            sealing=sealing,
+            clock=clock,
+            wake=self.queue.add,
+            tell=self._tell,
+        )
         self._evaluator = Evaluator(
             Prometheus(settings.prometheus_url, session),
             DriftService(settings.monitor_url, session),
@@ -160,6 +181,8 @@ class Operator:
             self._dry_run.run(),
             self._policies.run(),
         ]
+        if self._sealer.enabled:
+            loops.append(_every(_SEALING_SECONDS, "sealing records", self._sealer.round))
         try:
             async with asyncio.TaskGroup() as group:
                 for loop in loops:
@@ -184,15 +207,20 @@ class Operator:
 
     def _sources(self, surroundings: Surroundings | None) -> Sources:
         logging_on = self._settings.logger_url is not None
-        if surroundings is None:
-            return Sources(rules=self._rules.outcomes, logging=logging_on, wake=self.queue.add)
-        return Sources(
+        seals = Sources(
             rules=self._rules.outcomes,
+            seal=self._sealer.seal,
+            anchoring=self._sealer.anchoring,
+            logging=logging_on,
+            wake=self.queue.add,
+        )
+        if surroundings is None:
+            return seals
+        return replace(
+            seals,
             evidence=surroundings.evidence,
             identities=surroundings.identities,
             guards=surroundings.guards,
-            logging=logging_on,
-            wake=self.queue.add,
         )
 
     def _news(self, kind: Kind, item: Object, gone: bool) -> None:  # noqa: FBT001 - the shape of resync.News
