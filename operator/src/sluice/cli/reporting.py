@@ -56,7 +56,7 @@ async def report(
         kept = await gathering.gather(session.kube, session.namespace, name, datetime.now(UTC))
         source = "the objects in the cluster"
     else:
-        kept, source = _read(file, name), f"the export {file.name}"
+        kept, source = read_export(file, name), f"the export {file.name}"
     made = _page(kept, revision, source)
     _write(session, made, rendering.render(made), out or Path(_file_name(made)), show=show)
     if made.soundness.broken:
@@ -66,7 +66,12 @@ async def report(
     return Exit.OK
 
 
-def _read(file: Path, name: str) -> Dossier:
+def read_export(file: Path, name: str | None = None) -> Dossier:
+    """What an export holds.
+
+    Raises:
+        Trouble: it cannot be read, is no export, or is about another deployment than the one that is asked about.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -77,7 +82,7 @@ def _read(file: Path, name: str) -> Dossier:
         found = dossier.parse(text.split("\n"))
     except (ValueError, RecursionError) as error:
         raise Trouble(Exit.FAILED, f"{file} is no export: {error}") from error
-    if found.deployment != name:
+    if name is not None and found.deployment != name:
         raise Trouble(Exit.NOT_FOUND, f"{file} is about {found.namespace}/{found.deployment}, not about {name}")
     return found
 

@@ -23,6 +23,10 @@ class Exit(IntEnum):
     """Still in progress when the time was up."""
     UNREACHABLE = 5
     """The API server cannot be reached, or forbids it."""
+    UNREADABLE = 6
+    """For verify: the record is not as this version writes it, and cannot be checked."""
+    INCOMPLETE = 7
+    """For verify: something that the check needs is missing."""
 
 
 EXIT_CODES = """Exit codes: 0 done (watch: promoted), 1 refused or not verified (watch: rolled back), 2 usage,
