@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
+from sluice.api.record import ORIGIN
 from sluice.cli import gathering
 from sluice.cli.keeping import PANEL
 from sluice.cli.options import Name, command
@@ -104,7 +105,7 @@ async def _mark(session: Session, kept: Dossier) -> int:
 def _marks(kept: Dossier) -> Iterator[tuple[Kind, Object, str]]:
     """Each object with the head that was exported: its revision's, or the latest where that is not here."""
     heads = {item["metadata"]["name"]: _head(item) for item in kept.revisions}
-    latest = next(reversed(heads.values()), records.ORIGIN)
+    latest = next(reversed(heads.values()), ORIGIN)
     for kind in _MARKED:
         for item in kept.of(kind.kind):
             spec = item["spec"]
