@@ -111,38 +111,46 @@ class Children:
             self._refusals.clear(kind, key.namespace, name)
             self._corrected.pop((key, kind, name), None)
 
+    def edits(self, key: Key) -> tuple[HandEdit, ...]:
+        """What was changed by hand since we left the objects of a deployment, as far as the store knows.
+
+        A write of ours that is under way, or whose answer was lost, is no such thing: nobody knows then what is whose.
+        """
+        found = (self._edit(key, kind, name) for kind, name in sorted(self._applied.get(key, {}), key=str))
+        return tuple(edit for edit in found if edit is not None)
+
+    def _edit(self, key: Key, kind: Kind, name: str) -> HandEdit | None:
+        done, live = self._applied[key][kind, name], self._store.get(kind, key.namespace, name)
+        revision = name if kind == INFERENCE_SERVICES else None
+        if live is None or live["metadata"]["uid"] != done.uid or "deletionTimestamp" in live["metadata"]:
+            return HandEdit(kind.kind, name, "was deleted by hand", revision=revision)
+        lost, changed = list(_lost(done, live)), mergepatch.paths(_changes(done, live), "spec.")
+        if not lost and not changed:
+            return None
+        part = "f:spec" if changed else "f:metadata"
+        by = ownership.author(live["metadata"].get("managedFields", []), FIELD_MANAGER, part)
+        return HandEdit(kind.kind, name, f"was changed by hand ({', '.join([*changed, *lost])})", by, revision)
+
     async def _ensure(self, kind: Kind, wanted: Object, live: Object | None, key: Key, corrected: str) -> None:
         asked, slot = identity.digest(wanted), (kind, wanted["metadata"]["name"])
         done = self._applied.get(key, {}).get(slot)
-        if live is not None and done is not None and (done.uid, done.asked) == (live["metadata"]["uid"], asked):
-            await self._keep(kind, wanted, live, done, key, corrected)
+        edit = self._edit(key, *slot) if done is not None else None
+        if live is None or done is None or done.uid != live["metadata"]["uid"]:
+            await self._write(key, slot, asked, wanted, self._writes.apply(kind, wanted))
+            if live is None and edit is not None:
+                self._tell_of(key, edit, corrected)
             return
-        self._remember(key, slot, asked, await self._writes.apply(kind, wanted))
-        if live is None and done is not None:
-            self._tell_of(kind, slot[1], key, corrected, "was deleted by hand")
-
-    async def _keep(self, kind: Kind, wanted: Object, live: Object, done: _Applied, key: Key, corrected: str) -> None:
-        """Undo what someone did to an object since we left it."""
-        slot = (kind, live["metadata"]["name"])
-        if lost := list(_lost(done, wanted, live)):
+        if done.asked == asked and edit is None:
+            return
+        if done.asked == asked or self._at_peace(key, slot):
+            # What we want now goes out in any case; what others want back is not asked of them more often than is decent.
             self._check_peace(key, slot, corrected)
-            self._remember(key, slot, done.asked, await self._writes.apply(kind, wanted))
-            self._tell_of(*slot, key, corrected, f"was changed by hand ({', '.join(lost)})")
-        elif live["metadata"]["generation"] > done.generation:
-            self._check_peace(key, slot, corrected)
-            await self._correct(done, key, slot, corrected)
-
-    async def _correct(self, done: _Applied, key: Key, slot: tuple[Kind, str], corrected: str) -> None:
-        kind, name = slot
-        live = await self._writes.live(kind, key.namespace, name)
-        patch = mergepatch.diff(live["spec"], done.spec)
-        answer = await self._writes.patch(kind, live, {"spec": patch}) if patch else live
-        self._remember(key, slot, done.asked, answer)
-        if patch:
-            others = managers(live)
-            by = f" by {max(others, key=lambda other: others[other])}" if others else ""
-            fields = ", ".join(mergepatch.paths(patch, "spec."))
-            self._tell_of(kind, name, key, corrected, f"was changed by hand{by} ({fields})")
+        if edit is not None and _changes(done, live):
+            await self._undo(done, wanted, key, slot)
+        if done.asked != asked or list(_lost(done, live)):
+            await self._write(key, slot, asked, wanted, self._writes.apply(kind, wanted))
+        if edit is not None:
+            self._tell_of(key, edit, corrected)
 
     def _check_peace(self, key: Key, slot: tuple[Kind, str], corrected: str) -> None:
         """Note that an object is set right. Not more often than is decent: another controller would never tire."""

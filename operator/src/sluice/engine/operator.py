@@ -111,6 +111,7 @@ class Operator:
         self._rules = Rules(self._rule_worker, self.queue.add)
         self._policies = Policies(self.store, kube, self._rule_worker, clock)
         refusals = Refusals()
+        self._actor = Actor(self.store, kube, settings.logger_url, refusals, self._tell)
         observer = Observer(
             store=self.store,
             registry=registry,
@@ -128,7 +129,7 @@ class Operator:
             observer=observer,
             evaluator=self._evaluator,
             rules=self._rules,
-            actor=Actor(self.store, kube, settings.logger_url, refusals, self._tell),
+            actor=self._actor,
             clock=clock,
         )
 
@@ -185,8 +186,9 @@ class Operator:
     def _sources(self, surroundings: Surroundings | None) -> Sources:
         logging_on = self._settings.logger_url is not None
         if surroundings is None:
-            return Sources(rules=self._rules.outcomes, logging=logging_on, wake=self.queue.add)
+            return Sources(hand_edits=self._actor.hand_edits, rules=self._rules.outcomes, logging=logging_on, wake=self.queue.add)
         return Sources(
+            hand_edits=self._actor.hand_edits,
             rules=self._rules.outcomes,
             evidence=surroundings.evidence,
             identities=surroundings.identities,
