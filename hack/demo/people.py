@@ -89,8 +89,8 @@ class People:
         await self._status_is_written_by_nobody(revision)
 
     async def _because(self) -> None:
-        code, said = await self._sluice("why", NAME)
-        self._note("kubectl sluice why names what blocks", said, good=code != 0 and "model-validator" in said)
+        _, said = await self._sluice("why", NAME)
+        self._note("kubectl sluice why names who must agree", said, good="approval by model-validator" in said)
 
     async def _approves(self, person: str, role: str, reason: str) -> None:
         # Guards that an upgrade has just installed prove nothing of what was made in the same second.

@@ -77,6 +77,7 @@ async def test_an_answer_that_is_not_json_is_not_the_api_servers(kube: Kube, ser
 
 
 async def test_a_server_that_refuses_connections_is_unavailable(kube: Kube) -> None:
+    assert kube._client is not None
     kube._client.configuration.host = "http://127.0.0.1:9"
     with pytest.raises(Unavailable):
         await kube.get(MODEL_DEPLOYMENTS, "risk", "scorer")

@@ -71,8 +71,8 @@ def _worth(draft: Draft, decision: Decision) -> Answer:
     """Whether an approval counts."""
     revision = next((r for r in draft.revisions if r.name == decision.spec.target.revision), None)
     review = draft.review(revision) if revision is not None else None
-    if decision.answer is not None and review is not None and review.unread:
-        raise Unsettled  # an operator that has just started knows no developers yet: that is no news to the approver
+    if review is not None and review.unread:
+        raise Unsettled  # that nobody knows the developers yet is no answer to an approver
     looked_at = [a for state in review.approvals for a in state.approvals] if review is not None else []
     given = next((a for a in looked_at if a.decision == decision.name), None)
     if given is None:

@@ -72,10 +72,10 @@ def _oversight(draft: Draft) -> tuple[Review | None, tuple[Obstacle, ...]]:
 
 
 def _asks_again(draft: Draft, review: Review) -> bool:
-    """Whether custom rules are being asked about facts that changed. The answer comes in a moment; until then what
-    was said last stands, since "is being evaluated" twice a change would be two writes and no news."""
+    """Whether the registry or custom rules are being asked again. The answer comes in a moment; until then what was
+    said last stands, since "is being read" twice a change would be two writes and no news."""
     said = draft.world.status.governance
-    return review.custom.pending and said is not None and said.revision == review.facts.revision
+    return review.undecided and said is not None and said.revision == review.facts.revision
 
 
 def _kept(draft: Draft, kind: str) -> Says:

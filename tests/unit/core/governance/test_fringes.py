@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from sluice.api.governance import ControlVerdict
 from sluice.api.governancepolicy import GovernancePolicySpec
 from sluice.core.governance import review
-from sluice.core.governance.evaluate import evaluate, why_not_in_force
+from sluice.core.governance.evaluate import evaluate, refused
 from sluice.core.governance.facts import Policy
 from sluice.core.governance.people import dependent, developers
 from sluice.core.governance.policy import merged_controls
 from tests.unit.core.governance.examples import facts, tags, waiver
 
 
-def policy(name: str, *controls: dict[str, object]) -> Policy:
+def policy(name: str, *controls: Mapping[str, object]) -> Policy:
     return Policy(name, GovernancePolicySpec.model_validate({"controls": list(controls)}))
 
 
@@ -39,8 +41,9 @@ def test_the_same_control_in_two_policies_is_asked_once_and_in_the_stricter_mode
 
 @pytest.mark.parametrize("control", ["GOV-APP-01", "GOV-AUD-01"])
 def test_an_exception_for_an_approval_or_the_record_is_answered_with_what_to_do(control: str) -> None:
-    said = why_not_in_force(facts(), waiver(control=control))
-    assert said == f"{control} cannot be waived; get the approval, or mend the record"
+    said = refused(facts(), waiver(control=control))
+    assert said is not None
+    assert said.message == f"{control} cannot be waived; get the approval, or mend the record"
 
 
 @pytest.mark.parametrize("requester", [None, "", "  "])
@@ -55,7 +58,7 @@ def test_whoever_asked_for_a_release_that_names_nobody_may_be_the_one_who_decide
 def test_a_review_counts_what_its_controls_said_and_tells_it_in_a_sentence() -> None:
     seen = facts(waivers=(waiver(control="GOV-ROL-03"),), stated=replace_runbook())
     names = ("GOV-INV-02", "GOV-ROL-03", "GOV-FAIR-01")
-    results = evaluate(seen, [policy("p", *({"id": name} for name in names))])
+    results = evaluate(seen, [policy("p", *[{"id": name} for name in names])])
     summary = review.Review(seen, results, (), ()).summary()
     counts = (summary.passed, summary.failed, summary.errors, summary.skipped, summary.waived)
     assert sum(counts) == len(results) == len(names)
