@@ -13,12 +13,16 @@ from sluice.core.world import HandEdit, Revision
 
 MOST = 8
 """Edits that a revision's status lists."""
+_LONGEST = 512
+"""Characters of each."""
 
 
 def record(draft: Draft) -> None:
     """Note what is edited and what is not any more, with the revision whose workload or route it is."""
     for revision in draft.revisions:
-        seen = tuple(dict.fromkeys(edit.text[:512] for edit in draft.world.oversight.hand_edits if _is_of(draft, edit, revision)))
+        seen = tuple(
+            dict.fromkeys(edit.text[:512] for edit in draft.world.oversight.hand_edits if _is_of(draft, edit, revision))
+        )
         now, before = list(seen[:MOST]), revision.status.hand_edits
         if now == before:
             continue

@@ -196,7 +196,9 @@ class HandEdit:
     kind: str
     name: str
     what: str
-    """What was done to it: ``was changed by hand (spec.hostnames)``."""
+    """What was done to it: ``was changed by hand``."""
+    fields: tuple[str, ...] = ()
+    """Which fields were changed, dotted: ``spec.hostnames``."""
     manager: str = ""
     """The field manager that did it, as it calls itself; empty if the API server does not know."""
     revision: str | None = None
@@ -205,7 +207,8 @@ class HandEdit:
     @property
     def text(self) -> str:
         """In words."""
-        return f"{self.kind} {self.name} {self.what}" + (f" by {self.manager}" if self.manager else "")
+        by = f" by {self.manager}" if self.manager else ""
+        return f"{self.kind} {self.name} {self.what}{by}" + (f" ({', '.join(self.fields)})" if self.fields else "")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -185,16 +185,16 @@ class Operator:
 
     def _sources(self, surroundings: Surroundings | None) -> Sources:
         logging_on = self._settings.logger_url is not None
+        own = Sources(
+            hand_edits=self._actor.hand_edits, rules=self._rules.outcomes, logging=logging_on, wake=self.queue.add
+        )
         if surroundings is None:
-            return Sources(hand_edits=self._actor.hand_edits, rules=self._rules.outcomes, logging=logging_on, wake=self.queue.add)
-        return Sources(
-            hand_edits=self._actor.hand_edits,
-            rules=self._rules.outcomes,
+            return own
+        return replace(
+            own,
             evidence=surroundings.evidence,
             identities=surroundings.identities,
             guards=surroundings.guards,
-            logging=logging_on,
-            wake=self.queue.add,
         )
 
     def _news(self, kind: Kind, item: Object, gone: bool) -> None:  # noqa: FBT001 - the shape of resync.News

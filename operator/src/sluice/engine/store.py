@@ -19,7 +19,6 @@ from sluice.edges.kinds import (
     PODS,
     Kind,
 )
-from sluice.edges.kube import FIELD_MANAGER
 
 _PREDICTOR = re.compile(r"(?P<deployment>.+)-r[0-9]+")
 _ABOUT_A_RELEASE = (MODEL_DECISIONS, GOVERNANCE_EXCEPTIONS)
@@ -158,7 +157,7 @@ def _slim(kind: Kind, item: Object) -> Object:
     kept = {key: value for key, value in item.items() if key != "spec" or kind not in _JUDGED_BY_STATUS}
     kept["metadata"] = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
     if kind in _EDITED_BY_OTHERS:
-        kept["metadata"]["managedFields"] = ownership.slim(item["metadata"].get("managedFields", []), FIELD_MANAGER)
+        kept["metadata"]["managedFields"] = ownership.slim(item["metadata"].get("managedFields", []))
     return kept
 
 
