@@ -12,6 +12,8 @@ from sluice.core.governance.review import COUNTS, FREEZING, Obstacle, Review
 from sluice.core.rollback import roll_back
 from sluice.core.world import Revision
 
+_EVALUATIONS = (RecordKind.POLICY_EVALUATED, RecordKind.EXPIRED)
+
 
 def record(draft: Draft) -> None:
     """Put on record what governance says of the release in progress and of what serves, when that changes."""
@@ -24,14 +26,37 @@ def record(draft: Draft) -> None:
         lapsed = any(r.id in FREEZING and r.verdict in ("Fail", "Error") for r in review.results)
         expired = lapsed and not revision.in_progress
         pinned = {"policy_digest": review.facts.policy_digest} if revision.in_progress else {}
+        before = _last_said(revision)
         revision = draft.update(revision, evaluated=review.digest, **pinned)
         kind = RecordKind.EXPIRED if expired else RecordKind.POLICY_EVALUATED
         reason = reasons.FROZEN if expired else reasons.GOVERNANCE_SATISFIED
         if not expired and review.obstacles(Before.PROMOTION):
             reason = reasons.GOVERNANCE_BLOCKED
         draft.note(revision, kind, reason, review.told())
+        if reason != before:
+            _tell(draft, revision, review, reason, again=before is not None)
     _watch_approvals(draft)
     exceptions.settle(draft)
+
+
+def _last_said(revision: Revision) -> str | None:
+    """The reason under which governance was last put on a revision's record; None if it was not, or long ago."""
+    said = (r.reason for r in reversed(revision.status.records) if r.kind in _EVALUATIONS)
+    return next(said, None)
+
+
+def _tell(draft: Draft, revision: Revision, review: Review, reason: str, *, again: bool) -> None:
+    """Say that governance holds a release, or holds it no longer. What was never held is nothing to tell."""
+    against = review.obstacles(Before.PROMOTION)
+    if reason == reasons.FROZEN:
+        lapsed = [o.message for o in against if o.name in FREEZING]
+        what = f"nothing new is released: {lapsed[0]}" if lapsed else review.told()
+        draft.say(reason, f"{revision.name}, which serves on, has lost an approval; {what}", revision, warn=True)
+    elif against:
+        listed = ", ".join(obstacle.name for obstacle in against)
+        draft.say(reason, f"{revision.name} is held by {listed}: {against[0].message}", revision)
+    elif again:
+        draft.say(reason, f"{revision.name} is held by nothing any more: {review.told()}", revision)
 
 
 def _watch_approvals(draft: Draft) -> None:

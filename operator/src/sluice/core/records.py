@@ -115,7 +115,16 @@ def state(status: ModelRevisionStatus) -> str:
     yet, which stated spec it answers; and the records themselves and their seal.
     """
     recorded = {"phase": status.phase, "reason": status.reason, "message": status.message}
-    fields = ("started_at", "targeted_at", "promoted_at", "finished_at", "retired_at", "policy_digest", "evaluated")
+    fields = (
+        "started_at",
+        "targeted_at",
+        "promoted_at",
+        "finished_at",
+        "retired_at",
+        "policy_digest",
+        "evaluated",
+        "hand_edits",
+    )
     said = status.model_copy(
         update={
             "phase": None,

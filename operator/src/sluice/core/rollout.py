@@ -23,7 +23,7 @@ from sluice.api.governance import EvidenceReference
 from sluice.api.modelrevision import ModelRevisionSpec, ResolvedModel, RevisionPhase
 from sluice.api.record import ChainLink, RecordKind
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import consent, decisions, gates, identity, lanes, preflight, reasons, records, steps
+from sluice.core import consent, decisions, edits, gates, identity, lanes, preflight, reasons, records, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
 from sluice.core.governance import policy
@@ -47,6 +47,7 @@ def advance(draft: Draft) -> None:
     decisions.take(draft)
     follow_spec(draft)
     supersede(draft)
+    edits.record(draft)
     consent.record(draft)
     leave_lanes(draft)
     progress(draft)

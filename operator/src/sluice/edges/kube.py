@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -250,12 +250,3 @@ def own_namespace(default: str = "default") -> str:
     """The namespace that this process runs in, when it runs in a pod."""
     path = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
     return path.read_text().strip() if path.exists() else default
-
-
-def managers(item: Object) -> dict[str, Any]:
-    """Who else set fields of an object's spec or metadata, by name, with the time of their last write."""
-    return {
-        entry["manager"]: entry.get("time", "")
-        for entry in item["metadata"].get("managedFields", [])
-        if entry["manager"] != FIELD_MANAGER and entry.get("subresource") != "status"
-    }

@@ -11,7 +11,7 @@ from sluice.api.governanceevidence import EvidenceKind
 from sluice.core import evidence, httproute, inferenceservice, objects, reasons
 from sluice.core.objects import Object
 from sluice.core.plan import ActKind, Event, EventType, NewRevision, Plan
-from sluice.core.world import RouteIntent, World
+from sluice.core.world import HandEdit, RouteIntent, World
 from sluice.edges.kinds import (
     GOVERNANCE_EVIDENCE,
     GOVERNANCE_EXCEPTIONS,
@@ -119,6 +119,10 @@ class Actor:
             if self._store.get(kind, key.namespace, answer.name) is not None:
                 status = {"conditions": [answer.condition.dump()]}
                 await self._writes.status(kind, key.namespace, answer.name, status)
+
+    def hand_edits(self, key: Key) -> tuple[HandEdit, ...]:
+        """What was changed by hand of the objects made for a deployment, as far as the store knows."""
+        return self._children.edits(key)
 
     def forget(self, key: Key) -> None:
         """A deployment is gone."""

@@ -132,6 +132,7 @@ class Operator:
         self._rules = Rules(self._rule_worker, self.queue.add)
         self._policies = Policies(self.store, kube, self._rule_worker, clock)
         refusals = Refusals()
+        self._actor = Actor(self.store, kube, settings.logger_url, refusals, self._tell)
         observer = Observer(
             store=self.store,
             registry=registry,
@@ -149,7 +150,7 @@ class Operator:
             observer=observer,
             evaluator=self._evaluator,
             rules=self._rules,
-            actor=Actor(self.store, kube, settings.logger_url, refusals, self._tell),
+            actor=self._actor,
             clock=clock,
         )
 
@@ -207,7 +208,8 @@ class Operator:
 
     def _sources(self, surroundings: Surroundings | None) -> Sources:
         logging_on = self._settings.logger_url is not None
-        seals = Sources(
+        own = Sources(
+            hand_edits=self._actor.hand_edits,
             rules=self._rules.outcomes,
             seal=self._sealer.seal,
             anchoring=self._sealer.anchoring,
@@ -215,9 +217,9 @@ class Operator:
             wake=self.queue.add,
         )
         if surroundings is None:
-            return seals
+            return own
         return replace(
-            seals,
+            own,
             evidence=surroundings.evidence,
             identities=surroundings.identities,
             guards=surroundings.guards,

@@ -63,7 +63,7 @@ def facts(world: World, revision: Revision, stable: Revision | None, now: dateti
         anchoring=over.anchoring,
         guards=over.guards,
         unmanaged=over.unmanaged,
-        hand_edits=over.hand_edits,
+        hand_edits=tuple(edit.text for edit in over.hand_edits if edit.revision in (None, revision.name)),
         image=workload.image,
         loaded_digest=workload.loaded_digest,
         inventory_elsewhere=over.inventory_elsewhere,
