@@ -98,7 +98,7 @@ def policy(*, anchored: bool) -> dict[str, Any]:
     found["spec"]["appliesTo"]["namespaces"] = [NAMESPACE]
     for control in found["spec"]["controls"]:
         if control["id"] == "GOV-ROL-01":
-            control["parameters"] = {"minBake": "30s"}
+            control["parameters"] = {"minBake": "30s", "maxFirstWeight": "25"}
         if control["id"] == "GOV-AUD-02" and not anchored:
             control["mode"] = "Warn"
     return found

@@ -27,10 +27,6 @@ from sluice.core.dossier import Dossier
 from sluice.core.finding import Finding, Grade
 from sluice.core.replay import Difference
 from sluice.core.verification import Anchored, Proof, Trust, Verification
-from sluice.edges import anchor as anchors
-from sluice.edges import signing
-from sluice.edges.anchor import AnchorError, AnchorURLError
-from sluice.edges.signing import KeyFileError
 
 _EXITS = {
     None: Exit.OK,
@@ -92,14 +88,7 @@ async def verify(
     check needs.
     """
     kept = await _kept(session, name, file)
-    try:
-        opener = signing.Trust.load(key or ())
-        stored = await _stored(anchor, kept) if anchor is not None else None
-    except (KeyFileError, AnchorURLError) as error:
-        raise Trouble(Exit.USAGE, str(error)) from error
-    except AnchorError as error:
-        raise Trouble(Exit.UNREACHABLE, f"the anchor cannot be read: {error}") from error
-    found = verification.verify(kept, Trust(opener.open, opener.key_ids, stored))
+    found = verification.verify(kept, await _trust(kept, key or (), anchor))
     count, differences = _replayed(kept) if again else (None, ())
     limits = [_WITHOUT_KEY] * (not key) + [_WITHOUT_ANCHOR] * (anchor is None)
     checked = Checked(kept, found, count, tuple(differences), tuple(limits))
@@ -115,11 +104,23 @@ async def _kept(session: Session, name: str | None, file: Path | None) -> Dossie
     return await gathering.gather(session.kube, session.namespace, name, datetime.now(UTC))
 
 
-async def _stored(url: str, kept: Dossier) -> tuple[Anchored, ...]:
-    """What the store has of this deployment."""
-    store = anchors.connect(url)
-    entries = await store.entries(seal.folder(kept.namespace, kept.deployment))
-    return tuple([Anchored(one.name, (await store.read(one)).decode(errors="replace")) for one in entries])
+async def _trust(kept: Dossier, keys: Iterable[Path], url: str | None) -> Trust:
+    """The public keys, and what the store has of this deployment."""
+    # Cryptography and the store's client take longer to load than other commands take to run.
+    from sluice.edges import anchor, signing
+
+    try:
+        opener = signing.Trust.load(keys)
+        if url is None:
+            return Trust(opener.open, opener.key_ids)
+        store = anchor.connect(url)
+        entries = await store.entries(seal.folder(kept.namespace, kept.deployment))
+        stored = [Anchored(one.name, (await store.read(one)).decode(errors="replace")) for one in entries]
+    except (signing.KeyFileError, anchor.AnchorURLError) as error:
+        raise Trouble(Exit.USAGE, str(error)) from error
+    except anchor.AnchorError as error:
+        raise Trouble(Exit.UNREACHABLE, f"the anchor cannot be read: {error}") from error
+    return Trust(opener.open, opener.key_ids, tuple(stored))
 
 
 def _replayed(kept: Dossier) -> tuple[int, list[Difference]]:
