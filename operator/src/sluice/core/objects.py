@@ -10,6 +10,7 @@ Object = dict[str, Any]
 SLUICE = "sluice.dev/v1alpha1"
 KSERVE = "serving.kserve.io/v1beta1"
 GATEWAY = "gateway.networking.k8s.io/v1"
+OPEN_REPORTS = "openreports.io/v1alpha1"
 
 DEPLOYMENT_LABEL = "sluice.dev/deployment"
 REVISION_LABEL = "sluice.dev/revision"
