@@ -40,6 +40,7 @@ RIGHTS = {
     ("serving.kserve.io", "inferenceservices"): READ | {"create", "patch", "delete"},
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
     ("gateway.networking.k8s.io", "gateways"): READ,
+    ("openreports.io", "reports"): {"get", "create", "patch", "delete"},  # of its own making, for policy dashboards
     ("apps", "deployments"): READ,
     ("", "pods"): READ,
     ("", "events"): {"create"},

@@ -41,6 +41,7 @@ from sluice.engine.policies import Policies
 from sluice.engine.queue import Queue
 from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
+from sluice.engine.reports import Reports
 from sluice.engine.resync import Offers, Resync
 from sluice.engine.rules import Rules
 from sluice.engine.sealer import Sealer, Sealing
@@ -131,6 +132,7 @@ class Operator:
         self._rule_worker = RuleWorker()
         self._rules = Rules(self._rule_worker, self.queue.add)
         self._policies = Policies(self.store, kube, self._rule_worker, clock)
+        self._reports = Reports(self.store, kube, self._offers)
         refusals = Refusals()
         self._actor = Actor(self.store, kube, settings.logger_url, refusals, self._tell)
         observer = Observer(
@@ -179,6 +181,7 @@ class Operator:
             _every(settings.resync, "looking up aliases", self._aliases.look_up),
             _every(_API_SECONDS, "looking for APIs", self._await_apis),
             _every(_SURROUNDINGS_SECONDS, "looking at what governance relies on", self._look_around),
+            _every(settings.tick, "writing reports", self._reports.all),
             self._dry_run.run(),
             self._policies.run(),
         ]
@@ -194,6 +197,7 @@ class Operator:
     async def relist(self) -> None:
         """Heal what a watch may have missed, and decide about every deployment afresh."""
         await self._resync.all()
+        self._reports.doubt()
         self._wake_all()
         self.last_resync = time.monotonic()
 
