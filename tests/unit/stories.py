@@ -163,7 +163,7 @@ def many_steps() -> Bank:
     bank.ask(spec("7", steps=plan))
     bank.tick()
     bank.agree(2)
-    bank.run(4200, every=30)
+    bank.run(5000, every=50)
     assert bank.phase("fraud-r2") == "Promoted", bank.status.message
     return bank
 

@@ -14,7 +14,7 @@ from sluice.cli.report.people import Act
 from sluice.cli.report.prose import Prose, Said, joined
 from sluice.cli.report.soundness import Answer, Soundness
 from sluice.cli.report.story import Story
-from sluice.cli.report.wording import counted, length, listed, minute, words
+from sluice.cli.report.wording import NBSP, counted, length, listed, minute, words
 
 _WORDS = {
     RevisionPhase.PENDING: "has not started yet",
@@ -53,7 +53,8 @@ def _over(story: Story) -> str:
     word = "after" if not story.revision.in_progress else "at step"
     if word == "at step":
         return f", at step {taken[-1].number} of {len(story.steps)}, {length(spent)} after the first began"
-    return f", after {counted(len(taken), 'step')} over {length(spent)}"
+    steps = counted(len(taken), "step").replace(" ", NBSP)
+    return f", after{NBSP}{steps} over{NBSP}{length(spent)}"
 
 
 def sentences(story: Story, acts: tuple[Act, ...], found: Governance, sound: Soundness) -> tuple[Prose, ...]:

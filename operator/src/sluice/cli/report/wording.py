@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """Not the locale's: a report reads the same wherever it was made."""
-_NBSP = "\N{NO-BREAK SPACE}"
+NBSP = "\N{NO-BREAK SPACE}"
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -24,12 +24,12 @@ def plain(text: str) -> str:
 def day(when: datetime) -> str:
     """``25 Nov 2026``; it does not break."""
     at = when.astimezone(UTC)
-    return f"{at.day}{_NBSP}{_MONTHS[at.month - 1]}{_NBSP}{at.year}"
+    return f"{at.day}{NBSP}{_MONTHS[at.month - 1]}{NBSP}{at.year}"
 
 
 def minute(when: datetime) -> str:
     """``25 Nov 2026, 14:02 UTC``; it does not break."""
-    return f"{day(when)},{_NBSP}{when.astimezone(UTC):%H:%M}{_NBSP}UTC"
+    return f"{day(when)},{NBSP}{when.astimezone(UTC):%H:%M}{NBSP}UTC"
 
 
 def second(when: datetime) -> str:
@@ -43,7 +43,7 @@ def length(value: timedelta) -> str:
     parts = [(total // 86400, "d"), (total % 86400 // 3600, "h"), (total % 3600 // 60, "min"), (total % 60, "s")]
     while len(parts) > 1 and not parts[0][0]:
         parts.pop(0)
-    return _NBSP.join(f"{number}{_NBSP}{unit}" for number, unit in parts[:2] if number) or f"0{_NBSP}s"
+    return NBSP.join(f"{number}{NBSP}{unit}" for number, unit in parts[:2] if number) or f"0{NBSP}s"
 
 
 def counted(number: int, one: str, more: str = "") -> str:
