@@ -45,6 +45,7 @@ class Demo:
         self.rows: list[Row] = []
         self.reports: list[Path] = []
         self.people: People | None = None
+        self.papers: list[Path] = []
         """Those of the act that is being played, if it needs any."""
 
     async def play(self, chosen: Sequence[Act]) -> None:
@@ -89,6 +90,7 @@ class Demo:
                 await self._ground.prometheus("start")
         if self.people is not None and record.candidate is not None:
             await self.people.review(record.candidate)
+            self.papers += self.people.papers
         return record
 
     def _over(self, record: Record) -> bool:
@@ -235,6 +237,7 @@ def _conclude(console: Console, demo: Demo, place: Ground, started: float) -> No
         f"kubectl get mrev -n {NAMESPACE} -o yaml     # each release's steps and verdicts",
         f"kubectl get events -n {NAMESPACE} --sort-by=.lastTimestamp",
         *(f"{report}     # why it was rolled back" for report in demo.reports),
+        *(f"{paper}     # what a reviewer reads of the last release" for paper in demo.papers),
     ):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
 

@@ -29,7 +29,11 @@ _CHUNK = 1 << 16
 
 
 class CommandError(Exception):
-    """A command failed; the message is what it said."""
+    """A command failed; ``said`` is what it said, and the message names the command too."""
+
+    def __init__(self, said: str, *command: str) -> None:
+        super().__init__(f"{' '.join(command)}: {said}" if command else said)
+        self.said = said
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Ground:
         )
         out, err = await process.communicate(stdin.encode() if stdin else None)
         if process.returncode != 0:
-            raise CommandError(f"{' '.join(command)}: {(err or out).decode(errors='replace').strip()}")
+            raise CommandError((err or out).decode(errors="replace").strip(), *command)
         return out.decode()
 
     def _environment(self) -> dict[str, str]:

@@ -128,7 +128,7 @@ class People:
         try:
             return 0, await self.ground.run(*command)
         except CommandError as error:
-            return 1, str(error).partition(": ")[2]
+            return 1, error.said
 
     async def _until(self, reached: Callable[[Observation], bool]) -> bool:
         deadline = time.monotonic() + _PATIENCE
@@ -144,7 +144,7 @@ class People:
         return seen.message if seen is not None else ""
 
     def _note(self, title: str, said: str, *, good: bool) -> None:
-        words = " ".join(said.split())
+        words = " ".join(said.partition("\n\n")[0].split())  # a table follows what is said, if one does
         self.deeds.append(Deed(title, words, good))
         self.say(f"  {'✓' if good else '✗'} {title}: {words[:240]}")
 
