@@ -78,7 +78,9 @@ class People:
         folder.mkdir(parents=True, exist_ok=True)
         await self._does("the record verifies, and decides the same again", *self._verify(NAME, "--as", AUDITOR))
         report, export = folder / f"{revision}.html", folder / f"{NAME}.jsonl"
-        await self._does("the report is written", "report", NAME, "--revision", revision, "-f", str(report))
+        await self._does(
+            "the report is written", *self._checked("report", NAME), "--revision", revision, "-f", str(report)
+        )
         await self._does("the record is exported", "export", NAME, "--as", AUDITOR, "-f", str(export))
         self.papers += [path for path in (report, export) if path.exists()]
         if export.exists():
@@ -91,8 +93,12 @@ class People:
         await self._status_is_written_by_nobody(revision)
 
     def _verify(self, *arguments: str) -> tuple[str, ...]:
+        return (*self._checked("verify", *arguments), "--replay")
+
+    def _checked(self, *command: str) -> tuple[str, ...]:
+        """A command that checks the record, with all that it can be checked against."""
         anchor = [f"--anchor={self.ground.store.url}"] if self.ground.store is not None else []
-        return ("verify", *arguments, "--replay", f"--key={keys.public(keys.RECORDS)}", *anchor)
+        return (*command, f"--key={keys.public(keys.RECORDS)}", *anchor)
 
     async def _because(self) -> None:
         _, said = await self._sluice("why", NAME)

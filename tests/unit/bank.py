@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from securesystemslib.signer import CryptoSigner
 
 from sluice.api.governanceexception import GovernanceExceptionSpec
 from sluice.api.governancepolicy import GovernancePolicySpec
@@ -34,6 +35,7 @@ from sluice.core.governance import policy
 from sluice.core.governance.facts import Decision, Policy, Waiver
 from sluice.core.plan import Evaluation
 from sluice.core.world import Resolved, Workload, WorkloadState, World
+from sluice.edges import signing
 from tests.unit.core.governance import examples
 from tests.unit.core.people import INTACT
 from tests.unit.core.simulation import Cluster, steps
@@ -55,6 +57,8 @@ STATED = Governance(
     jurisdictions=["US", "EU"],
 )
 REQUESTER = "dana@bank.example"
+KEY = CryptoSigner.generate_ecdsa()
+SIGNER = signing.Signer(KEY)
 
 Measure = Callable[[Evaluation, datetime], MonitorResult]
 """What a monitor measures of a revision at a time."""
@@ -187,7 +191,7 @@ class Bank(Cluster):
                 sequence=head.sequence,
                 hash=head.hash,
                 sealed_at=self.now,
-                key_id="sluice-2026",
+                key_id=SIGNER.key_id,
                 anchor=f"s3://records/risk/fraud/{name}",
             )
             for name, head in heads.items()

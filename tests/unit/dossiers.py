@@ -8,15 +8,31 @@ from typing import Any
 from sluice.api.base import format_time
 from sluice.api.governance import PinnedPolicy
 from sluice.api.governanceevidence import EvidenceKind
-from sluice.core import document, evidence, objects
+from sluice.core import document, evidence, objects, seal
 from sluice.core.dossier import Dossier
 from sluice.core.governance import policy
 from sluice.core.governance.facts import Decision, Policy, Waiver
 from sluice.core.objects import Object
 from sluice.core.plan import NewEvidence
-from sluice.core.world import World
-from tests.unit.bank import Bank
+from sluice.core.records import Head
+from sluice.core.seal import Statement
+from sluice.core.verification import Anchored, Trust
+from sluice.core.world import Revision, World
+from sluice.edges import signing
+from tests.unit.bank import KEY, SIGNER, Bank
 from tests.unit.core.governance import examples
+
+UNTRUSTED = Trust(signing.Trust([]).open)
+"""What a check may rely on if neither keys nor a store are given."""
+
+
+def trusted(kept: Dossier, *, anchored: bool = True) -> Trust:
+    """The bank's key, and a store that has what was sealed."""
+    opener = signing.Trust([KEY.public_key])
+    seals = [item for item in kept.of("GovernanceEvidence") if item["spec"]["kind"] == EvidenceKind.SEAL]
+    envelopes = [evidence.decode(item) for item in seals]
+    stored = [Anchored(seal.parse(opener.open(text).payload).name, text) for text in envelopes]
+    return Trust(opener.open, opener.key_ids, tuple(stored) if anchored else None)
 
 
 def dossier(cluster: Bank, taken_at: datetime | None = None) -> Dossier:
@@ -26,6 +42,7 @@ def dossier(cluster: Bank, taken_at: datetime | None = None) -> Dossier:
         _deployment(cluster, world),
         *(_revision(world, name) for name in cluster.revisions),
         *(_evidence(cluster, world, text) for text in cluster.evidence.values()),
+        *(_sealed(world, r) for r in cluster.revisions.values() if r.status.seal is not None),
         *(_act(world, d, "ModelDecision") for d in world.oversight.decisions),
         *(_act(world, w, "GovernanceException") for w in world.oversight.waivers),
         *(_policy(p) for p in world.oversight.policies),
@@ -48,7 +65,10 @@ def _deployment(cluster: Bank, world: World) -> Object:
 def _revision(world: World, name: str) -> Object:
     revision = next(r for r in world.revisions if r.name == name)
     found = _item("ModelRevision", name, world.namespace, revision.spec.requested_at)
-    found["metadata"]["labels"] = objects.labels(world.name, name)
+    found["metadata"] |= {
+        "labels": objects.labels(world.name, name),
+        "ownerReferences": objects.owned_by("ModelDeployment", world.name, world.uid),
+    }
     return found | {"spec": revision.spec.dump(), "status": revision.status.dump()}
 
 
@@ -61,8 +81,32 @@ def _evidence(cluster: Bank, world: World, text: str) -> Object:
     ]
     owner = max(named, key=lambda r: r.number)
     made = NewEvidence(owner.name, EvidenceKind.INPUTS, digest, text)
+    return _document(world, owner, made)
+
+
+def _sealed(world: World, revision: Revision) -> Object:
+    """The statement that the revision's status names."""
+    told = revision.status.seal
+    assert told is not None
+    statement = Statement(
+        namespace=world.namespace,
+        deployment=world.name,
+        deployment_uid=world.uid,
+        revision=revision.name,
+        uid=f"ModelRevision-{revision.name}",
+        head=Head(told.sequence, told.hash),
+        sealed_at=told.sealed_at,
+        previous=revision.spec.previous,
+        anchor=told.anchor,
+    )
+    envelope = SIGNER.seal(seal.payload(statement))
+    made = NewEvidence(revision.name, EvidenceKind.SEAL, document.digest(envelope), envelope)
+    return _document(world, revision, made)
+
+
+def _document(world: World, owner: Revision, made: NewEvidence) -> Object:
     governed = bool(owner.spec.policies)
-    return evidence.build(world.namespace, world.name, made, f"uid-{owner.name}", governed=governed)
+    return evidence.build(world.namespace, world.name, made, f"ModelRevision-{owner.name}", governed=governed)
 
 
 def _act(world: World, act: Decision | Waiver, kind: str) -> Object:

@@ -53,7 +53,7 @@ def test_a_record_that_was_edited_is_reported_with_exit_code_1(export: Path) -> 
     export.write_text(export.read_text().replace("first release: ready", "first release: great"))
     result = run("fraud", "--file", str(export))
     assert result.exit_code == 1
-    assert "the record does not hold together: record 4 was changed after it was written" in result.stderr
+    assert "the record does not hold together: fraud-r1, record 4: it was changed after it was written" in result.stderr
     assert "The record does not hold together" in export.with_name("fraud-r1.html").read_text()
 
 
@@ -78,6 +78,9 @@ def test_an_export_says_no_path(export: Path) -> None:
         pytest.param(["fraud", "--file", "fraud.jsonl", "-r", "r9"], 3, "no revision r9", id="no-revision"),
         pytest.param(["fraud", "--file", "fraud.jsonl", "-f", "no/x.html"], 1, "cannot be written", id="no-folder"),
         pytest.param(["fraud", "--file", "fraud.jsonl", "-f", "-", "--open"], 2, "cannot be opened", id="open-stdout"),
+        pytest.param(
+            ["fraud", "--file", "fraud.jsonl", "--key", "no.pem"], 2, "no.pem holds no public key", id="no-key"
+        ),
         pytest.param(["fraud"], 5, "kubeconfig", id="no-cluster"),
     ],
 )

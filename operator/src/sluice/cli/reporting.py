@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sluice.cli import gathering
+from sluice.cli import gathering, trust
 from sluice.cli.keeping import PANEL
 from sluice.cli.options import Name, RevisionOption, command
 from sluice.cli.report import page, rendering
@@ -18,8 +18,10 @@ from sluice.cli.report.library import UNREADABLE
 from sluice.cli.report.page import Page
 from sluice.cli.session import Session
 from sluice.cli.trouble import Exit, Trouble
+from sluice.cli.trust import AnchorOption, KeyOption
 from sluice.core import dossier
 from sluice.core.dossier import Dossier
+from sluice.core.verification import Trust
 
 _STDOUT = Path("-")
 
@@ -43,6 +45,8 @@ async def report(
             "--out", "-f", metavar="FILE", help="Where to write it, - for stdout; default: NAME-rN.html here."
         ),
     ] = None,
+    key: KeyOption = None,
+    anchor: AnchorOption = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> int:
     """One release on one HTML page: what was released, who decided what, controls, traffic, record.
@@ -57,7 +61,7 @@ async def report(
         source = "the objects in the cluster"
     else:
         kept, source = read_export(file, name), f"the export {file.name}"
-    made = _page(kept, revision, source)
+    made = _page(kept, revision, source, await trust.load(kept, key, anchor))
     _write(session, made, rendering.render(made), out or Path(_file_name(made)), show=show)
     if made.soundness.broken:
         broken = made.soundness.broken[0]
@@ -87,9 +91,9 @@ def read_export(file: Path, name: str | None = None) -> Dossier:
     return found
 
 
-def _page(kept: Dossier, revision: str | None, source: str) -> Page:
+def _page(kept: Dossier, revision: str | None, source: str, trusted: Trust) -> Page:
     try:
-        return page.of(kept, revision, source=source)
+        return page.of(kept, trusted, revision, source=source)
     except UNREADABLE as error:
         said = f"what is kept of {kept.deployment} cannot be read: {type(error).__name__}: {error}"
         raise Trouble(Exit.FAILED, said[:500], "check it with: kubectl sluice verify") from error

@@ -12,7 +12,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sluice.cli import completion, gathering
+from sluice.cli import completion, gathering, trust
 from sluice.cli.keeping import PANEL
 from sluice.cli.options import As, command
 from sluice.cli.palette import BAD, DIM, OK, WAIT, line
@@ -21,12 +21,13 @@ from sluice.cli.reporting import read_export
 from sluice.cli.session import Output, Session
 from sluice.cli.tables import plain
 from sluice.cli.trouble import Exit, Trouble
-from sluice.core import chronicle, replay, seal, verification
+from sluice.cli.trust import AnchorOption, KeyOption
+from sluice.core import chronicle, replay, verification
 from sluice.core.chronicle import Documents
 from sluice.core.dossier import Dossier
 from sluice.core.finding import Finding, Grade
 from sluice.core.replay import Difference
-from sluice.core.verification import Anchored, Proof, Trust, Verification
+from sluice.core.verification import Proof, Verification
 
 _EXITS = {
     None: Exit.OK,
@@ -72,13 +73,8 @@ async def verify(
     file: Annotated[
         Path | None, typer.Option("--file", metavar="EXPORT", help="Check this export, and no cluster.")
     ] = None,
-    key: Annotated[
-        list[Path] | None, typer.Option("--key", metavar="PEM", help="A public key to trust (repeatable).")
-    ] = None,
-    anchor: Annotated[
-        str | None,
-        typer.Option("--anchor", metavar="URL", help="The store: s3://bucket/prefix?… or file:///directory."),
-    ] = None,
+    key: KeyOption = None,
+    anchor: AnchorOption = None,
     again: Annotated[bool, typer.Option("--replay", help="Decide again on what each decision looked at.")] = False,
     output: As = Output.TABLE,
 ) -> int:
@@ -88,7 +84,7 @@ async def verify(
     check needs.
     """
     kept = await _kept(session, name, file)
-    found = verification.verify(kept, await _trust(kept, key or (), anchor))
+    found = verification.verify(kept, await trust.load(kept, key, anchor))
     count, differences = _replayed(kept) if again else (None, ())
     limits = [_WITHOUT_KEY] * (not key) + [_WITHOUT_ANCHOR] * (anchor is None)
     checked = Checked(kept, found, count, tuple(differences), tuple(limits))
@@ -102,25 +98,6 @@ async def _kept(session: Session, name: str | None, file: Path | None) -> Dossie
     if name is None:
         raise Trouble(Exit.USAGE, "say which ModelDeployment, or give an export with --file")
     return await gathering.gather(session.kube, session.namespace, name, datetime.now(UTC))
-
-
-async def _trust(kept: Dossier, keys: Iterable[Path], url: str | None) -> Trust:
-    """The public keys, and what the store has of this deployment."""
-    # Cryptography and the store's client take longer to load than other commands take to run.
-    from sluice.edges import anchor, signing
-
-    try:
-        opener = signing.Trust.load(keys)
-        if url is None:
-            return Trust(opener.open, opener.key_ids)
-        store = anchor.connect(url)
-        entries = await store.entries(seal.folder(kept.namespace, kept.deployment))
-        stored = [Anchored(one.name, (await store.read(one)).decode(errors="replace")) for one in entries]
-    except (signing.KeyFileError, anchor.AnchorURLError) as error:
-        raise Trouble(Exit.USAGE, str(error)) from error
-    except anchor.AnchorError as error:
-        raise Trouble(Exit.UNREACHABLE, f"the anchor cannot be read: {error}") from error
-    return Trust(opener.open, opener.key_ids, tuple(stored))
 
 
 def _replayed(kept: Dossier) -> tuple[int, list[Difference]]:

@@ -10,6 +10,7 @@ import pytest
 
 from sluice.cli.report import page, rendering
 from tests.unit.cli.report.browser import BINARY, Browser
+from tests.unit.dossiers import UNTRUSTED
 from tests.unit.stories import STORIES, told
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no Chromium here; apt-get install chromium")
@@ -38,7 +39,7 @@ def test_the_browser_notices_what_it_is_asked_about(browser: Browser, tmp_path: 
 @pytest.mark.parametrize("name", STORIES)
 def test_a_page_is_as_it_should_be(browser: Browser, tmp_path: Path, name: str) -> None:
     file = tmp_path / "report.html"
-    file.write_text(rendering.render(page.of(told(name), SUBJECT.get(name, "r2"))))
+    file.write_text(rendering.render(page.of(told(name), UNTRUSTED, SUBJECT.get(name, "r2"))))
     seen = browser.look(file, widths=(1280, 800, 390), print_it=True)
     assert seen.asked_for == []
     assert seen.dialogs == []

@@ -17,6 +17,7 @@ from sluice.cli.report import page, rendering, wording
 from sluice.cli.report.page import Page
 from sluice.core.dossier import Dossier
 from tests.unit.cli.report.markup import Taken, dangers, taken
+from tests.unit.dossiers import UNTRUSTED
 from tests.unit.stories import EMOJI, HOSTILE, LONG, STORIES, told
 
 SUBJECT = {"first release": "r1", "ungoverned": "r1"}
@@ -24,7 +25,7 @@ SUBJECT = {"first release": "r1", "ungoverned": "r1"}
 
 @cache
 def made(name: str) -> Page:
-    return page.of(told(name), SUBJECT.get(name, "r2"), source="a test")
+    return page.of(told(name), UNTRUSTED, SUBJECT.get(name, "r2"), source="a test")
 
 
 @cache
@@ -107,7 +108,7 @@ def test_whatever_an_export_says_the_page_stays_a_page(texts: list[str], turn: i
             for step in changed["status"]["steps"]:
                 step["results"][0] |= {"message": texts[1], "name": texts[2] or "x"}
         items.append(changed)
-    found = rendering.render(page.of(replace(told("ungoverned"), objects=tuple(items)), source=texts[0]))
+    found = rendering.render(page.of(replace(told("ungoverned"), objects=tuple(items)), UNTRUSTED, source=texts[0]))
     assert list(dangers(found)) == []
     assert found.encode()
 
@@ -167,7 +168,7 @@ def test_a_page_about_an_object_of_a_later_version_is_still_made() -> None:
         item | {"status": {"phase": "Unheard"}} if item["kind"] == "ModelDeployment" else item
         for item in dossier.objects
     ]
-    found = page.of(Dossier(dossier.namespace, dossier.deployment, dossier.taken_at, tuple(later)))
+    found = page.of(Dossier(dossier.namespace, dossier.deployment, dossier.taken_at, tuple(later)), UNTRUSTED)
     assert any("the deployment's status cannot be read" in note.lower() for note in found.notes)
 
 

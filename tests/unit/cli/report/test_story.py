@@ -9,16 +9,20 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from securesystemslib.signer import CryptoSigner
 
 from sluice.api.governance import ControlVerdict
 from sluice.api.record import RecordKind
 from sluice.cli.report import assessment, page, people, soundness, story
 from sluice.cli.report.prose import text
-from sluice.cli.report.soundness import Answer, Check, Soundness
+from sluice.cli.report.soundness import Answer
 from sluice.cli.report.story import Story
 from sluice.cli.trouble import Exit, Trouble
 from sluice.core.dossier import Dossier
 from sluice.core.objects import Object
+from sluice.core.verification import Trust
+from sluice.edges import signing
+from tests.unit.dossiers import UNTRUSTED, trusted
 from tests.unit.stories import STORIES, told
 
 SUBJECT = {"first release": "r1", "ungoverned": "r1"}
@@ -32,7 +36,7 @@ def read(name: str) -> Story:
 
 @cache
 def lead(name: str) -> str:
-    found = page.of(told(name), SUBJECT.get(name, "r2"))
+    found = page.of(told(name), UNTRUSTED, SUBJECT.get(name, "r2"))
     return " ".join(text(sentence) for sentence in (found.headline, *found.lead)).replace(NBSP, " ")
 
 
@@ -131,7 +135,7 @@ def test_without_any_document_the_status_is_shown_and_that_is_said() -> None:
 
 def test_without_documents_and_deployment_the_controls_are_not_known() -> None:
     bare = without(told("promoted"), lambda item: item["kind"] in ("GovernanceEvidence", "ModelDeployment"))
-    found = page.of(bare, "r2")
+    found = page.of(bare, UNTRUSTED, "r2")
     assert found.governance.then is None
     assert "What the controls said is not known" in " ".join(text(sentence) for sentence in found.lead)
     assert [point.figure for point in found.points][2] == "Not known"
@@ -147,9 +151,7 @@ def test_a_document_that_was_changed_is_not_believed() -> None:
 
     found = story.of(changed(dossier, swap), "r2")
     assert "cannot be relied on" in assessment.of(found).problem
-    assert [check.what for check in soundness.of(found).broken] == [
-        "Every document that a record rests on is there, and unchanged"
-    ]
+    assert any("the document was changed" in check.message for check in soundness.of(found, UNTRUSTED).broken)
 
 
 def test_people_are_told_with_what_their_acts_were_worth() -> None:
@@ -201,14 +203,13 @@ def test_waits_are_exact() -> None:
 
 
 def broken(dossier: Dossier) -> list[str]:
-    return [check.message for check in soundness.of(story.of(dossier, "r2")).broken]
+    return [check.message for check in soundness.of(story.of(dossier, "r2"), UNTRUSTED).broken]
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_a_record_that_nobody_touched_holds(name: str) -> None:
-    checks = soundness.of(read(name)).checks
-    assert [check for check in checks if check.answer is Answer.BROKEN] == []
-    assert checks[0].answer is Answer.HOLDS
+    checks = soundness.of(read(name), UNTRUSTED).checks
+    assert [check.answer for check in checks] == [Answer.HOLDS, Answer.HOLDS, Answer.UNKNOWN, Answer.UNKNOWN]
 
 
 def records_of(item: Object) -> list[Object]:
@@ -242,49 +243,70 @@ def argue(item: Object) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        pytest.param(edit, "record 7 was changed after it was written", id="an-edited-record"),
-        pytest.param(cut, "it was sealed up to record 40 and ends at 29: its end is gone", id="the-end-is-gone"),
-        pytest.param(drop, "record 11 follows record 9", id="a-record-is-gone"),
-        pytest.param(relink, "record 0 is not bound to the one before", id="another-link"),
-        pytest.param(argue, "says something else than what was put on record", id="an-edited-decision"),
+        pytest.param(edit, "record 7: it was changed after it was written", id="an-edited-record"),
+        pytest.param(cut, "records at the end were removed", id="the-end-is-gone"),
+        pytest.param(drop, "record 11: it comes after record 9", id="a-record-is-gone"),
+        pytest.param(relink, "record 0: it is not bound to what the spec says was before", id="another-link"),
+        pytest.param(argue, "is not what it was when it was seen: it was changed", id="an-edited-decision"),
     ],
 )
 def test_what_was_tampered_with_is_said(change: Callable[[Object], None], says: str) -> None:
     dossier = changed(told("promoted"), lambda item: change(item) if "metadata" in item else None)
     assert any(says in message for message in broken(dossier)), broken(dossier)
-    found = page.of(dossier, "r2")
+    found = page.of(dossier, UNTRUSTED, "r2")
     assert any("The record does not hold together" in text(sentence) for sentence in found.lead)
     assert (found.points[3].kind, found.points[3].figure) == ("fail", "Broken")
 
 
-def test_a_later_revision_remembers_the_record_of_the_one_before() -> None:
-    found = [check for check in soundness.of(story.of(told("promoted"), "r1")).checks if "remembers" in check.what]
-    assert [check.answer for check in found] == [Answer.HOLDS]
+def test_what_was_cut_off_of_the_release_before_is_noticed() -> None:
+    def shorten(item: Object) -> None:
+        if item.get("kind") == "ModelRevision" and item["metadata"]["name"] == "fraud-r1":
+            del item["status"]["records"][-1:], item["status"]["seal"]
+
+    bare = without(told("promoted"), lambda item: item.get("spec", {}).get("kind") == "Seal")
+    found = soundness.of(story.of(changed(bare, shorten), "r2"), UNTRUSTED)
+    assert [check.message for check in found.broken] == [
+        "fraud-r1, record 15: the status is not what this last record says: the status was changed"
+    ]
 
 
-def test_whoever_can_check_more_is_asked_instead() -> None:
-    def verified(_: Story) -> Soundness:
-        return Soundness((Check("Signed by a trusted key", Answer.HOLDS, "sluice-2026"),), "is signed, as was verified")
+def test_with_key_and_store_the_page_says_how_far_it_is_proven() -> None:
+    kept = told("promoted")
+    found = page.of(kept, trusted(kept), "r2")
+    assert [check.answer for check in found.soundness.checks] == [Answer.HOLDS] * 4
+    assert text(found.lead[-1]).endswith("holds together, and is signed and anchored up to record 40, as was verified.")
+    assert found.points[3].detail == ("signed and anchored up to record 40, as was verified",)
 
-    found = page.of(told("promoted"), "r2", verify=verified)
-    assert text(found.lead[-1]).endswith("holds together, and is signed, as was verified.")
-    assert found.soundness.checks[0].message == "sluice-2026"
+
+def test_what_the_status_says_of_seals_is_quoted_and_not_believed() -> None:
+    found = page.of(told("promoted"), UNTRUSTED, "r2")
+    assert "signed and anchored up to record 40, as its status says" in text(found.lead[-1])
+    assert all("was given" in c.message or "was not asked" in c.message for c in found.soundness.checks[2:])
+
+
+def test_another_key_proves_nothing() -> None:
+    kept = told("promoted")
+    opener = signing.Trust([CryptoSigner.generate_ed25519().public_key])
+    found = soundness.of(story.of(kept, "r2"), Trust(opener.open, opener.key_ids, trusted(kept).anchored))
+    assert found.broken == ()
+    assert found.checks[-2].answer is Answer.UNKNOWN
+    assert "was verified" not in found.sealed
 
 
 def test_the_latest_revision_is_reported_if_none_is_named() -> None:
-    assert page.of(told("superseded")).name == "fraud-r3"
-    assert page.of(told("superseded"), "2").name == "fraud-r2"
+    assert page.of(told("superseded"), UNTRUSTED).name == "fraud-r3"
+    assert page.of(told("superseded"), UNTRUSTED, "2").name == "fraud-r2"
 
 
 def test_a_revision_that_is_not_there_is_said_with_those_that_are() -> None:
     with pytest.raises(Trouble, match="no revision r9; there are: fraud-r1, fraud-r2") as caught:
-        page.of(told("promoted"), "r9")
+        page.of(told("promoted"), UNTRUSTED, "r9")
     assert caught.value.code is Exit.NOT_FOUND
 
 
 def test_a_deployment_that_is_gone_is_reported_from_its_revisions() -> None:
     bare = without(told("promoted"), lambda item: item["kind"] == "ModelDeployment")
-    found = page.of(bare, "r2")
+    found = page.of(bare, UNTRUSTED, "r2")
     assert text(found.headline).startswith("fraud-r2 was promoted on")
     assert found.governance.then is not None
     assert found.changes == ()

@@ -20,12 +20,13 @@ from sluice.cli.report.lead import Point
 from sluice.cli.report.people import Act
 from sluice.cli.report.plot import Plot
 from sluice.cli.report.prose import Prose, Said, joined, text
-from sluice.cli.report.soundness import Soundness, Verify
+from sluice.cli.report.soundness import Soundness
 from sluice.cli.report.story import Story
 from sluice.cli.report.wording import length, minute, second, words
 from sluice.core.dossier import Dossier
 from sluice.core.governance.catalogue import CATALOGUE, FAMILIES
 from sluice.core.steps import StepKind
+from sluice.core.verification import Trust
 
 _QUIET = (ControlVerdict.PASS, ControlVerdict.SKIPPED)
 
@@ -139,13 +140,13 @@ class Page:
     """What a reader must know about how this page came to be."""
 
 
-def of(dossier: Dossier, revision: str | None = None, *, verify: Verify = soundness.of, source: str = "") -> Page:
+def of(dossier: Dossier, trust: Trust, revision: str | None = None, *, source: str = "") -> Page:
     """The page about one revision's release.
 
     Args:
         dossier: what is kept about the deployment.
+        trust: the keys and the store that its record is checked against.
         revision: which, as ``fraud-r7``, ``r7`` or ``7``; the latest if not said.
-        verify: checks the record; the default checks what needs nothing but the dossier.
         source: where the dossier came from, in a few words.
 
     Raises:
@@ -154,7 +155,7 @@ def of(dossier: Dossier, revision: str | None = None, *, verify: Verify = soundn
     told = story.of(dossier, revision)
     found = assessment.of(told)
     acts = people.acts(told, found.then)
-    sound = verify(told)
+    sound = soundness.of(told, trust)
     model = told.revision.spec.model
     rows = tuple(_controls(found.then)) if found.then else ()
     return Page(

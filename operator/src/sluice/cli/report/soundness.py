@@ -1,20 +1,19 @@
-"""Soundness: whether the record of a release holds together, as far as it was checked, and who says so.
-
-What is checked here needs nothing but the dossier. Whoever can check more, such as signatures and anchors, passes
-another :data:`Verify` to ``page.of``.
-"""
+"""Soundness: what a verification came to, in the words of a report about one release."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sluice.cli.report.library import basis
-from sluice.cli.report.people import acts
 from sluice.cli.report.story import Story
 from sluice.cli.report.wording import counted, listed, minute
-from sluice.core import records
+from sluice.core import verification
+from sluice.core.finding import WORST_FIRST, Finding, Grade
+from sluice.core.verification import Proof, Trust, Verification
+
+_SHOWN = 5
+"""How many findings are told one by one."""
 
 
 class Answer(StrEnum):
@@ -50,126 +49,94 @@ class Soundness:
         return tuple(check for check in self.checks if check.answer is Answer.BROKEN)
 
 
-Verify = Callable[[Story], Soundness]
-"""Checks the record of a release."""
+def of(story: Story, trust: Trust) -> Soundness:
+    """What a verification of all that is kept says about this release, and about what it builds on."""
+    found = verification.verify(story.dossier, trust)
+    name = story.revision.name
+    proof = next((proof for proof in found.proofs if proof.revision == name), None)
+    own = [one for one in found.findings if one.revision == name or one.revision.startswith(f"{name}-")]
+    rest = [one for one in found.findings if one not in own]
+    checks = (
+        *(_findings("The record and what it rests on are as they were written", own) or [_checked(proof)]),
+        *(_findings("So is what is kept of the deployment's other releases", rest) or [_others(found, name)]),
+        _signed(story, proof, trust),
+        _anchored(story, proof, trust),
+    )
+    return Soundness(checks, _sealed(story, proof, trust))
 
 
-def of(story: Story) -> Soundness:
-    """What the dossier alone shows: chain, links, documents, acts. Seals are quoted, and said to be unchecked."""
-    seal = story.revision.status.seal
-    checks = [_chain(story), _link(story), *_later(story), _others(story), _documents(story), _acts(story)]
-    if seal is None:
-        sealed = Check("Signed, and anchored outside the cluster", Answer.UNKNOWN, "the status names no seal")
-        return Soundness((*checks, sealed), "is neither signed nor anchored")
-    said = [f"signed with key {seal.key_id}"] if seal.key_id else []
-    said += [f"anchored at {seal.anchor}"] if seal.anchor else []
-    message = f"{listed(said) or 'sealed'} on {minute(seal.sealed_at)}, says the status; not checked by this page"
-    checks.append(_sealed(story))
-    checks.append(Check(f"Sealed up to record {seal.sequence}", Answer.UNKNOWN, message))
-    words = listed(["signed"] * bool(seal.key_id) + ["anchored"] * bool(seal.anchor)) or "sealed"
-    return Soundness(tuple(checks), f"is {words} up to record {seal.sequence}, as its status says")
+def _findings(what: str, findings: Iterable[Finding]) -> list[Check]:
+    """What was found against a statement, the worst first."""
+    ordered = sorted(findings, key=lambda one: WORST_FIRST.index(one.grade))
+    shown = [Check(what, _ANSWERS[one.grade], _sentence(one)) for one in ordered[:_SHOWN]]
+    if more := len(ordered) - len(shown):
+        shown.append(Check(what, Answer.UNKNOWN, f"{counted(more, 'more finding')}: `kubectl sluice verify` lists all"))
+    return shown
 
 
-def _chain(story: Story) -> Check:
-    what = "Each record is bound to the one before by its hash"
-    if not story.records:
+_ANSWERS = {Grade.TAMPERED: Answer.BROKEN, Grade.UNREADABLE: Answer.BROKEN, Grade.MISSING: Answer.UNKNOWN}
+
+
+def _sentence(finding: Finding) -> str:
+    record = f", record {finding.sequence}" if finding.sequence is not None else ""
+    return f"{finding.revision}{record}: {finding.message}"
+
+
+def _checked(proof: Proof | None) -> Check:
+    what = "Each record is bound to the one before by its hash, and rests on what it says it rests on"
+    if proof is None or not proof.records:
         return Check(what, Answer.UNKNOWN, "there are no records")
-    status = story.revision.status
-    if story.records[0].sequence == 0:  # with what was moved out of the status
-        status = status.model_copy(update={"records": list(story.records), "archived": None})
-    if problem := records.chain_problem(story.revision.spec, status):
-        return Check(what, Answer.BROKEN, problem)
-    first, last = story.records[0].sequence, story.records[-1].sequence
-    return Check(what, Answer.HOLDS, f"records {first} to {last} were hashed again, and none is missing")
+    message = f"{counted(proof.records, 'record')}, with the documents behind them and what people decided"
+    return Check(what, Answer.HOLDS, message)
 
 
-def _link(story: Story) -> Check:
-    link, before = story.revision.spec.previous, story.previous
-    if link is None:
-        number = story.revision.number
-        what = "It goes on from the revision before"
-        if number == 1:
-            return Check(what, Answer.HOLDS, "it is the deployment's first revision")
-        return Check(what, Answer.UNKNOWN, f"revision {number} names no earlier one")
-    what = f"It goes on from record {link.sequence} of {link.revision}"
-    if before is None:
-        return Check(what, Answer.UNKNOWN, f"{link.revision} is not in this export")
-    kept = next((record for record in before.status.records if record.sequence == link.sequence), None)
-    if kept is None:
-        return Check(what, Answer.UNKNOWN, f"that record of {link.revision} is not in its status any more")
-    if kept.hash != link.hash:
-        return Check(what, Answer.BROKEN, f"record {link.sequence} of {link.revision} is not the one that was there")
-    return Check(what, Answer.HOLDS, "that record is the one that was there")
+def _others(found: Verification, name: str) -> Check:
+    others = [proof for proof in found.proofs if proof.revision != name]
+    message = f"{counted(len(others), 'other revision')} with {counted(sum(p.records for p in others), 'record')}"
+    return Check("So are those of the deployment's other releases, and the links between them", Answer.HOLDS, message)
 
 
-def _later(story: Story) -> list[Check]:
-    """What a later revision remembers of this one's record: it would notice that the end was cut off."""
-    found = []
-    for later in story.revisions:
-        link = later.spec.previous
-        if link is None or link.revision != story.revision.name:
-            continue
-        what = f"{later.name}, which goes on from it, remembers the same record"
-        kept = next((record for record in story.records if record.sequence == link.sequence), None)
-        if kept is None and story.records and link.sequence < story.records[0].sequence:
-            found.append(Check(what, Answer.UNKNOWN, f"record {link.sequence} was moved to a document"))
-        elif kept is None:
-            found.append(Check(what, Answer.BROKEN, f"it remembers record {link.sequence}, which is gone"))
-        elif kept.hash != link.hash:
-            found.append(Check(what, Answer.BROKEN, f"record {link.sequence} is not the one that it remembers"))
-        else:
-            found.append(Check(what, Answer.HOLDS, f"up to record {link.sequence}"))
-    return found
-
-
-def _others(story: Story) -> Check:
-    what = "The records of the other revisions hold together"
-    others = [r for r in story.revisions if r.name != story.revision.name]
-    problems = {r.name: records.chain_problem(r.spec, r.status) for r in others}
-    broken = [f"{name}: {problem}" for name, problem in problems.items() if problem]
-    if broken:
-        return Check(what, Answer.BROKEN, "; ".join(broken))
-    return Check(what, Answer.HOLDS, f"{counted(len(others), 'other revision')} in this export")
-
-
-def _documents(story: Story) -> Check:
-    what = "Every document that a record rests on is there, and unchanged"
-    named = {digest for record in story.records if (digest := basis(record)) is not None}
-    problems = [problem for digest in sorted(named) if (problem := story.library.problem(digest))]
-    changed = [problem for problem in problems if "not in this export" not in problem]
-    if changed:
-        return Check(what, Answer.BROKEN, f"{len(changed)} of {len(named)}: {changed[0]}")
-    if problems:
-        return Check(what, Answer.UNKNOWN, f"{len(problems)} of {len(named)} are not in this export")
-    return Check(what, Answer.HOLDS, counted(len(named), "document"))
-
-
-def _acts(story: Story) -> Check:
-    what = "What people decided says what the record says"
-    made = [act for act in acts(story, None) if act.sequence is not None]
-    changed = [f"{act.name} (record {act.sequence})" for act in made if act.changed]
-    if changed:
-        return Check(what, Answer.BROKEN, f"{listed(changed)} says something else than what was put on record")
-    lost = [act.name for act in made if act.standing == "ObjectMissing"]
-    if lost:
-        return Check(what, Answer.UNKNOWN, f"{listed(lost)}: not in this export")
-    return Check(what, Answer.HOLDS, f"{counted(len(made), 'act')} on record")
-
-
-def _sealed(story: Story) -> Check:
-    """Whether the record still has the head that was sealed: a shortened one would not."""
+def _signed(story: Story, proof: Proof | None, trust: Trust) -> Check:
+    what = "It is signed with a key that was trusted for this page"
+    if trust.keys:
+        return _reaches(what, proof, proof.signed if proof else None, "no trusted key has signed any of it")
     seal = story.revision.status.seal
-    what = "The record still has what was sealed"
-    if seal is None or not story.records:
-        return Check(what, Answer.UNKNOWN, "nothing was sealed")
-    kept = next((record for record in story.records if record.sequence == seal.sequence), None)
-    if kept is None and seal.sequence < story.records[0].sequence:
-        return Check(what, Answer.UNKNOWN, "what was sealed was moved to documents that are not readable here")
-    if kept is None:
-        message = (
-            f"it was sealed up to record {seal.sequence} and ends at {story.records[-1].sequence}: its end is gone"
-        )
-        return Check(what, Answer.BROKEN, message)
-    if kept.hash != seal.hash:
-        return Check(what, Answer.BROKEN, f"record {seal.sequence} is not the one that was sealed")
-    return Check(what, Answer.HOLDS, f"record {seal.sequence} is the one that was sealed")
+    if seal is None or not seal.key_id:
+        return Check(what, Answer.UNKNOWN, "no key was given, and the status names no signature")
+    message = f"no key was given (--key); the status says: with key {seal.key_id[:12]} on {minute(seal.sealed_at)}"
+    return Check(what, Answer.UNKNOWN, message)
+
+
+def _anchored(story: Story, proof: Proof | None, trust: Trust) -> Check:
+    what = "It is anchored in a store outside of the cluster"
+    if trust.anchored is not None:
+        return _reaches(what, proof, proof.anchored if proof else None, "the store has no statement about it")
+    seal = story.revision.status.seal
+    if seal is None or not seal.anchor:
+        return Check(what, Answer.UNKNOWN, "no store was asked, and the status names none")
+    return Check(what, Answer.UNKNOWN, f"the store was not asked (--anchor); the status says: at {seal.anchor}")
+
+
+def _reaches(what: str, proof: Proof | None, sequence: int | None, none: str) -> Check:
+    if proof is None or sequence is None:
+        return Check(what, Answer.UNKNOWN, none)
+    last = proof.head.sequence
+    if sequence < last:
+        return Check(what, Answer.HOLDS, f"up to record {sequence}; records {sequence + 1} to {last} came after")
+    return Check(what, Answer.HOLDS, f"all of it, up to record {last}")
+
+
+def _sealed(story: Story, proof: Proof | None, trust: Trust) -> str:
+    """How far it is signed and anchored, as verified; else what the status says of it."""
+    asked = {
+        "signed": proof.signed if proof and trust.keys else None,
+        "anchored": proof.anchored if proof else None,
+    }
+    proven = {word: sequence for word, sequence in asked.items() if sequence is not None}
+    if proven:
+        return f"is {listed(list(proven))} up to record {min(proven.values())}, as was verified"
+    seal = story.revision.status.seal
+    if seal is None:
+        return "is neither signed nor anchored"
+    words = listed(["signed"] * bool(seal.key_id) + ["anchored"] * bool(seal.anchor)) or "sealed"
+    return f"is {words} up to record {seal.sequence}, as its status says"
