@@ -7,6 +7,7 @@ that write. After every write of every telling, all that is kept is looked at.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -128,12 +129,16 @@ async def test_a_crash_after_any_single_write_leads_to_the_same_end_and_breaks_n
     assert expected.traffic == {"scorer-r2": 100}
     assert expected.records[BAD][-2:] == ["RolledBack", "Retired"]
 
-    deaths = 0
-    for life in range(1, len(undisturbed.kube.writes) + 1):
-        line, came = await told(platform, control_plane, life)
+    at_once = asyncio.Semaphore(4)
+
+    async def again(life: int) -> int:
+        async with at_once:
+            line, came = await told(platform, control_plane, life)
         where = f"dead after write {life}, {line.kube.writes[-1]}"
         assert line.witness.wrong == [], where
         assert came == expected, where
         assert line.kube.writes == undisturbed.kube.writes[:life], where
-        deaths += line.deaths
-    assert deaths == len(undisturbed.kube.writes)
+        return line.deaths
+
+    deaths = await asyncio.gather(*map(again, range(1, len(undisturbed.kube.writes) + 1)))
+    assert sum(deaths) == len(undisturbed.kube.writes)
