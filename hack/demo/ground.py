@@ -151,7 +151,7 @@ class Ground:
         """What is governed cannot be deleted before it was exported."""
         target = data.cache() / "demo" / "before.jsonl"
         target.parent.mkdir(parents=True, exist_ok=True)
-        command = (self.kubectl, "sluice", "export", NAME, f"--namespace={NAMESPACE}", f"--file={target}", "--mark")
+        command = (self.kubectl, "sluice", "export", NAME, f"--namespace={NAMESPACE}", f"--out={target}", "--mark")
         with contextlib.suppress(CommandError):  # there is nothing to export
             await self.run(*command)
 

@@ -79,9 +79,9 @@ class People:
         await self._does("the record verifies, and decides the same again", *self._verify(NAME, "--as", AUDITOR))
         report, export = folder / f"{revision}.html", folder / f"{NAME}.jsonl"
         await self._does(
-            "the report is written", *self._checked("report", NAME), "--revision", revision, "-f", str(report)
+            "the report is written", *self._checked("report", NAME), "--revision", revision, "--out", str(report)
         )
-        await self._does("the record is exported", "export", NAME, "--as", AUDITOR, "-f", str(export))
+        await self._does("the record is exported", "export", NAME, "--as", AUDITOR, "--out", str(export))
         self.papers += [path for path in (report, export) if path.exists()]
         if export.exists():
             forged = folder / f"{NAME}-tampered.jsonl"

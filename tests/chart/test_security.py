@@ -189,6 +189,12 @@ def test_addresses_outside_the_cluster_open_their_port() -> None:
     assert "ingress" not in policy  # nobody is named who could read metrics
 
 
+def test_the_port_of_the_records_store_is_open() -> None:
+    anchor = {"url": "s3://records/sluice?endpoint=https://minio.example.com:9000&retention=2190d"}
+    policy = named(render({"global": {"governance": {"anchor": anchor}}}), "NetworkPolicy", "sluice-operator")["spec"]
+    assert _summary(policy["egress"][-1]) == ("anywhere", {9000})
+
+
 def test_more_can_be_opened() -> None:
     scrapers = [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]
     store = {"ports": [{"protocol": "TCP", "port": 9000}]}

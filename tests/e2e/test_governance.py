@@ -40,7 +40,7 @@ def approved(cluster: Cluster, staffed: str, tmp_path: Path) -> Iterator[str]:
     }
     cluster.apply(policy)
     yield staffed
-    cluster.sluice("export", staffed, NAME, "--file", str(tmp_path / "export.jsonl"), "--mark")
+    cluster.sluice("export", staffed, NAME, "--out", str(tmp_path / "export.jsonl"), "--mark")
     cluster.kubectl("delete", "governancepolicy", staffed)
 
 

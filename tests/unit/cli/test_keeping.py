@@ -88,8 +88,8 @@ def test_a_record_missing_at_the_end_is_told_by_the_anchor_alone(kept: Kept, tmp
 @pytest.mark.parametrize(
     ("text", "code", "says"),
     [
-        pytest.param("", Exit.FAILED, "is no export", id="empty"),
-        pytest.param('{"kind": "List"}\n', Exit.FAILED, "is no export", id="something-else"),
+        pytest.param("", Exit.UNREADABLE, "is no export", id="empty"),
+        pytest.param('{"kind": "List"}\n', Exit.UNREADABLE, "is no export", id="something-else"),
     ],
 )
 def test_what_is_no_export_is_said_to_be_none(tmp_path: Path, text: str, code: Exit, says: str) -> None:
@@ -103,7 +103,7 @@ def test_what_is_no_export_is_said_to_be_none(tmp_path: Path, text: str, code: E
 def test_a_cut_file_is_noticed(exported: Path) -> None:
     exported.write_text("".join(exported.read_text().splitlines(keepends=True)[:-1]))
     said = verify(exported)
-    assert said.exit_code == Exit.FAILED
+    assert said.exit_code == Exit.UNREADABLE
     assert "lines were lost or added" in said.output.replace("\n", " ")
 
 
@@ -113,6 +113,19 @@ def test_a_key_that_is_none_is_said(exported: Path, tmp_path: Path) -> None:
     said = verify(exported, "--key", str(key))
     assert said.exit_code == Exit.USAGE
     assert "holds no public key" in said.output.replace("\n", " ")
+
+
+def test_what_a_replay_misses_is_missing_and_not_changed(kept: Kept, tmp_path: Path) -> None:
+    items = [i for i in kept.dossier().objects if i["spec"].get("kind") != "Inputs"]
+    said = verify(written(tmp_path / "lean.jsonl", items, kept), "--replay")
+    assert said.exit_code == Exit.INCOMPLETE
+    assert "what it was decided on is not there" in said.output.replace("\n", " ")
+
+
+def test_the_store_remembers_a_deployment_of_which_nothing_is_left(kept: Kept, tmp_path: Path) -> None:
+    said = verify(written(tmp_path / "none.jsonl", [], kept), "--anchor", anchored(kept, tmp_path / "store"))
+    assert said.exit_code == Exit.FAILED
+    assert "it is gone: it was removed" in said.output.replace("\n", " ")
 
 
 def test_without_a_name_and_a_file_it_asks_for_one() -> None:

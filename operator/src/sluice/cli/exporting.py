@@ -39,7 +39,7 @@ async def export(
     *,
     out: Annotated[
         Path | None,
-        typer.Option("--file", "-f", metavar="FILE", help="Where to write it, - for stdout; default: NAME.jsonl here."),
+        typer.Option("--out", metavar="FILE", help="Where to write it, - for stdout; default: NAME.jsonl here."),
     ] = None,
     mark: Annotated[
         bool,
@@ -50,7 +50,7 @@ async def export(
 ) -> int:
     """All that is kept about a deployment's releases, as JSON Lines: to archive, to verify elsewhere, to report on."""
     if mark and out == _STDOUT:
-        raise Trouble(Exit.USAGE, "what goes to stdout may be lost, so it is not marked; name a file with -f")
+        raise Trouble(Exit.USAGE, "what goes to stdout may be lost, so it is not marked; name a file with --out")
     kept = await gathering.gather(session.kube, session.namespace, name, datetime.now(UTC))
     text = "\n".join(dossier.lines(kept)) + "\n"
     if out == _STDOUT:

@@ -18,7 +18,7 @@ from sluice.cli.report.library import UNREADABLE
 from sluice.cli.report.page import Page
 from sluice.cli.session import Session
 from sluice.cli.trouble import Exit, Trouble
-from sluice.cli.trust import AnchorOption, KeyOption
+from sluice.cli.trust import AnchorOption, KeyOption, exit_of
 from sluice.core import dossier
 from sluice.core.dossier import Dossier
 from sluice.core.verification import Trust
@@ -37,13 +37,12 @@ async def report(
     *,
     revision: RevisionOption = None,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="EXPORT", help="Read this export of the record, and no cluster.")
+        Path | None,
+        typer.Option("--file", "-f", metavar="EXPORT", help="Read this export, and no cluster."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-f", metavar="FILE", help="Where to write it, - for stdout; default: NAME-rN.html here."
-        ),
+        typer.Option("--out", metavar="FILE", help="Where to write it, - for stdout; default: NAME-rN.html here."),
     ] = None,
     key: KeyOption = None,
     anchor: AnchorOption = None,
@@ -51,11 +50,11 @@ async def report(
 ) -> int:
     """One release on one HTML page: what was released, who decided what, controls, traffic, record.
 
-    Without -r, of the latest revision. The exit code is 1 if the record does not hold together; the page is written
-    all the same, and says so.
+    Without -r, of the latest revision. The exit codes are those of verify; the page is written all the same, and says
+    what is wrong.
     """
     if show and out == _STDOUT:
-        raise Trouble(Exit.USAGE, "what goes to stdout cannot be opened; leave out --open, or name a file with -f")
+        raise Trouble(Exit.USAGE, "what goes to stdout cannot be opened; leave out --open, or name a file with --out")
     if file is None:
         kept = await gathering.gather(session.kube, session.namespace, name, datetime.now(UTC))
         source = "the objects in the cluster"
@@ -66,8 +65,10 @@ async def report(
     if made.soundness.broken:
         broken = made.soundness.broken[0]
         session.err.print(f"✖ the record does not hold together: {broken.message}", markup=False, style="red")
-        return Exit.FAILED
-    return Exit.OK
+    elif made.soundness.missing:
+        lacking = made.soundness.missing[0]
+        session.err.print(f"? the record cannot be checked to the end: {lacking.message}", markup=False, style="yellow")
+    return exit_of(made.soundness.worst)
 
 
 def read_export(file: Path, name: str | None = None) -> Dossier:
@@ -81,11 +82,11 @@ def read_export(file: Path, name: str | None = None) -> Dossier:
     except FileNotFoundError as error:
         raise Trouble(Exit.NOT_FOUND, f"there is no file {file}") from error
     except (OSError, ValueError) as error:
-        raise Trouble(Exit.FAILED, f"{file} cannot be read: {error}") from error
+        raise Trouble(Exit.UNREADABLE, f"{file} cannot be read: {error}") from error
     try:
         found = dossier.parse(text.split("\n"))
     except (ValueError, RecursionError) as error:
-        raise Trouble(Exit.FAILED, f"{file} is no export: {error}") from error
+        raise Trouble(Exit.UNREADABLE, f"{file} is no export: {error}") from error
     if name is not None and found.deployment != name:
         raise Trouble(Exit.NOT_FOUND, f"{file} is about {found.namespace}/{found.deployment}, not about {name}")
     return found
@@ -96,7 +97,7 @@ def _page(kept: Dossier, revision: str | None, source: str, trusted: Trust) -> P
         return page.of(kept, trusted, revision, source=source)
     except UNREADABLE as error:
         said = f"what is kept of {kept.deployment} cannot be read: {type(error).__name__}: {error}"
-        raise Trouble(Exit.FAILED, said[:500], "check it with: kubectl sluice verify") from error
+        raise Trouble(Exit.UNREADABLE, said[:500], "check it with: kubectl sluice verify") from error
 
 
 def _write(session: Session, made: Page, html: str, out: Path, *, show: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 from sluice.cli.trouble import Exit, Trouble
 from sluice.core import seal
 from sluice.core.dossier import Dossier
+from sluice.core.finding import Grade
 from sluice.core.verification import Anchored, Trust
 
 KeyOption = Annotated[
@@ -20,6 +21,16 @@ AnchorOption = Annotated[
     str | None,
     typer.Option("--anchor", metavar="URL", help="The store: s3://bucket/prefix?… or file:///directory."),
 ]
+
+
+def exit_of(worst: Grade | None) -> Exit:
+    """How a command ends that has checked a record."""
+    return {
+        None: Exit.OK,
+        Grade.MISSING: Exit.INCOMPLETE,
+        Grade.UNREADABLE: Exit.UNREADABLE,
+        Grade.TAMPERED: Exit.FAILED,
+    }[worst]
 
 
 async def load(kept: Dossier, keys: Iterable[Path] | None, url: str | None) -> Trust:

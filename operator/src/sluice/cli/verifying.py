@@ -21,20 +21,14 @@ from sluice.cli.reporting import read_export
 from sluice.cli.session import Output, Session
 from sluice.cli.tables import plain
 from sluice.cli.trouble import Exit, Trouble
-from sluice.cli.trust import AnchorOption, KeyOption
-from sluice.core import chronicle, replay, verification
+from sluice.cli.trust import AnchorOption, KeyOption, exit_of
+from sluice.core import chronicle, finding, replay, verification
 from sluice.core.chronicle import Documents
 from sluice.core.dossier import Dossier
 from sluice.core.finding import Finding, Grade
-from sluice.core.replay import Difference
 from sluice.core.verification import Proof, Verification
+from sluice.edges.kube import NotFound
 
-_EXITS = {
-    None: Exit.OK,
-    Grade.MISSING: Exit.INCOMPLETE,
-    Grade.UNREADABLE: Exit.UNREADABLE,
-    Grade.TAMPERED: Exit.FAILED,
-}
 _MARKS = {Grade.TAMPERED: ("✖", BAD), Grade.UNREADABLE: ("!", WAIT), Grade.MISSING: ("?", WAIT)}
 _WITHOUT_KEY = "no key was given: whoever can write the status could have written all of it anew (--key)"
 _WITHOUT_ANCHOR = "no anchor was asked: records missing at the end, and whole revisions, go unnoticed (--anchor)"
@@ -48,14 +42,20 @@ class Checked:
     verification: Verification
     replayed: int | None
     """How many records were decided again; None if that was not asked for."""
-    differences: tuple[Difference, ...]
+    differences: tuple[Finding, ...]
+    """What came out otherwise."""
     limits: tuple[str, ...]
     """What could not be noticed, by what the check had to go on."""
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that is not as it should be."""
+        return (*self.verification.findings, *self.differences)
+
+    @property
     def code(self) -> Exit:
         """How the command ends."""
-        return Exit.FAILED if self.differences else _EXITS[self.verification.worst]
+        return exit_of(finding.worst(self.findings))
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +71,7 @@ async def verify(
     ] = None,
     *,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="EXPORT", help="Check this export, and no cluster.")
+        Path | None, typer.Option("--file", "-f", metavar="EXPORT", help="Check this export, and no cluster.")
     ] = None,
     key: KeyOption = None,
     anchor: AnchorOption = None,
@@ -83,7 +83,7 @@ async def verify(
     Exit codes: 0 nothing was found, 1 it was tampered with, 6 it cannot be read, 7 something is missing that the
     check needs.
     """
-    kept = await _kept(session, name, file)
+    kept = await _kept(session, name, file, anchored=anchor is not None)
     found = verification.verify(kept, await trust.load(kept, key, anchor))
     count, differences = _replayed(kept) if again else (None, ())
     limits = [_WITHOUT_KEY] * (not key) + [_WITHOUT_ANCHOR] * (anchor is None)
@@ -92,15 +92,21 @@ async def verify(
     return checked.code
 
 
-async def _kept(session: Session, name: str | None, file: Path | None) -> Dossier:
+async def _kept(session: Session, name: str | None, file: Path | None, *, anchored: bool) -> Dossier:
     if file is not None:
         return read_export(file, name)
     if name is None:
         raise Trouble(Exit.USAGE, "say which ModelDeployment, or give an export with --file")
-    return await gathering.gather(session.kube, session.namespace, name, datetime.now(UTC))
+    now = datetime.now(UTC)
+    try:
+        return await gathering.gather(session.kube, session.namespace, name, now)
+    except NotFound:
+        if not anchored:
+            raise
+        return Dossier(session.namespace, name, now, ())  # the store may know better
 
 
-def _replayed(kept: Dossier) -> tuple[int, list[Difference]]:
+def _replayed(kept: Dossier) -> tuple[int, list[Finding]]:
     """How many records were decided again, and which came out otherwise."""
     documents = Documents()
     for item in kept.of("GovernanceEvidence"):
@@ -131,7 +137,7 @@ def document(checked: Checked) -> dict[str, Any]:
         ],
         "findings": [
             {"revision": one.revision, "record": one.sequence, "grade": one.grade, "message": one.message}
-            for one in [*found.findings, *map(_finding, checked.differences)]
+            for one in checked.findings
         ],
         "replayed": checked.replayed,
         "notes": list(found.notes),
@@ -142,7 +148,6 @@ def document(checked: Checked) -> dict[str, Any]:
 def render(checked: Checked) -> RenderableType:
     """It for people."""
     found = checked.verification
-    findings = [*found.findings, *map(_finding, checked.differences)]
     table = plain("revision", "records", "chain", "signed", "anchored", "head")
     for proof in found.proofs:
         table.add_row(*_row(proof))
@@ -150,7 +155,7 @@ def render(checked: Checked) -> RenderableType:
         _verdict(checked),
         "",
         table,
-        *_spaced(line(_MARKS[one.grade], _place(one), visible(one.message)) for one in findings),
+        *_spaced(line(_MARKS[one.grade], _place(one), visible(one.message)) for one in checked.findings),
         *_spaced(line(("·", DIM), (visible(note), DIM)) for note in (*found.notes, *checked.limits)),
     )
 
@@ -188,10 +193,6 @@ def _upto(sequence: int | None, last: int) -> Text:
     if sequence is None:
         return Text("–", style=DIM)
     return Text("✔ all", style=OK) if sequence >= last else Text(f"up to record {sequence}", style=WAIT)
-
-
-def _finding(difference: Difference) -> Finding:
-    return Finding(difference.revision, Grade.TAMPERED, difference.message, difference.sequence)
 
 
 def _place(one: Finding) -> Text:

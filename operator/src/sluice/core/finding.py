@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -32,6 +33,12 @@ class Finding:
     """What, in a sentence."""
     sequence: int | None = None
     """The record, where it is about one."""
+
+
+def worst(findings: Iterable[Finding]) -> Grade | None:
+    """The worst of their grades; None if there are none."""
+    grades = {finding.grade for finding in findings}
+    return next((grade for grade in WORST_FIRST if grade in grades), None)
 
 
 def strange(raw: Any, written: Any, path: str) -> tuple[str, bool] | None:

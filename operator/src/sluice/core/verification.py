@@ -17,7 +17,7 @@ from sluice.api.governanceevidence import EvidenceKind, Retention
 from sluice.core import chronicle, lanes, seal
 from sluice.core.chronicle import Chronicle, Documents
 from sluice.core.dossier import Dossier
-from sluice.core.finding import WORST_FIRST, Finding, Grade
+from sluice.core.finding import Finding, Grade
 from sluice.core.records import Head
 from sluice.core.seal import Statement
 
@@ -90,12 +90,6 @@ class Verification:
     notes: tuple[str, ...]
     """What a reader should know, and is in order."""
 
-    @property
-    def worst(self) -> Grade | None:
-        """The worst of the findings."""
-        grades = {finding.grade for finding in self.findings}
-        return next((grade for grade in WORST_FIRST if grade in grades), None)
-
 
 @dataclass(frozen=True)
 class _Sealed:
@@ -131,10 +125,11 @@ def verify(dossier: Dossier, trust: Trust) -> Verification:
         findings += chronicle.check(one, documents, acts)
     sealed, problems = _sealed(documents, trust)
     findings += problems
-    findings += _owned(dossier, chronicles)
-    findings += _links(chronicles)
-    absent, notes = _absent(dossier, chronicles)
+    gone, in_order = _gone_by_number(dossier, chronicles)
+    absent, notes = _absent(dossier, gone, in_order=in_order, any_read=bool(chronicles))
     findings += absent
+    findings += _owned(dossier, chronicles, forgotten=gone if in_order else ())
+    findings += _links(chronicles)
     findings += _contradicted(chronicles, sealed)
     findings += _gone(dossier, chronicles, sealed)
     notes += _earlier(dossier, chronicles, sealed)
@@ -159,15 +154,15 @@ def _odd_objects(dossier: Dossier) -> Iterator[Finding]:
             yield Finding(name, Grade.TAMPERED, f"the {kind} is not of ModelDeployment {dossier.deployment}")
 
 
-def _owned(dossier: Dossier, chronicles: Sequence[Chronicle]) -> Iterator[Finding]:
-    """Evidence says the truth about the revision that it belongs to."""
+def _owned(dossier: Dossier, chronicles: Sequence[Chronicle], forgotten: Sequence[str]) -> Iterator[Finding]:
+    """Evidence says the truth about the revision that it belongs to. It may outlive one that Sluice has forgotten."""
     known = {one.name: one for one in chronicles}
-    present = {item["metadata"]["name"] for item in dossier.of("ModelRevision")}
+    expected = {item["metadata"]["name"] for item in dossier.of("ModelRevision")} | set(forgotten)
     for item in dossier.of("GovernanceEvidence"):
         name, spec = item["metadata"]["name"], item["spec"]
         one = known.get(spec.get("revision", ""))
         if one is None:
-            if spec.get("revision") not in present:
+            if spec.get("revision") not in expected:
                 yield Finding(name, Grade.MISSING, f"its revision {spec.get('revision')} is not here")
             continue
         kept = Retention.UNTIL_EXPORTED if one.spec.policies else Retention.WITH_REVISION
@@ -200,22 +195,31 @@ def _links(chronicles: Sequence[Chronicle]) -> Iterator[Finding]:
             yield other.bad(f"it is not the one that {one.name} goes on from", link.sequence)
 
 
-def _absent(dossier: Dossier, chronicles: Sequence[Chronicle]) -> tuple[list[Finding], list[str]]:
-    """Revisions of which only the numbers are left. Those beyond the history limit are removed by Sluice itself."""
+def _gone_by_number(dossier: Dossier, chronicles: Sequence[Chronicle]) -> tuple[list[str], bool]:
+    """Revisions of which only the numbers are left, and whether that is in order: Sluice itself removes those beyond
+    the history limit."""
     if not chronicles:
-        return [Finding(dossier.deployment, Grade.MISSING, "there is no ModelRevision of it that can be read")], []
+        return [], False
     present = {item["metadata"]["name"] for item in dossier.of("ModelRevision")}
     names = [f"{dossier.deployment}-r{number}" for number in range(1, chronicles[-1].number)]
-    gone = [name for name in names if name not in present]
-    if not gone:
-        return [], []
     target = lanes.target_of([one.revision for one in chronicles])
     retired = [
         one for one in chronicles if one.status.retired_at is not None and (target is None or one.name != target.name)
     ]
     limit = _history_limit(dossier)
+    return [name for name in names if name not in present], limit is not None and len(retired) >= limit
+
+
+def _absent(
+    dossier: Dossier, gone: Sequence[str], *, in_order: bool, any_read: bool
+) -> tuple[list[Finding], list[str]]:
+    if not any_read:
+        return [Finding(dossier.deployment, Grade.MISSING, "there is no ModelRevision of it that can be read")], []
+    if not gone:
+        return [], []
     listed = ", ".join(gone[:8]) + (", …" if len(gone) > 8 else "")
-    if limit is not None and len(retired) >= limit:
+    if in_order:
+        limit = _history_limit(dossier)
         return [], [f"{listed}: removed, as revisionHistoryLimit: {limit} asks; earlier exports have what they held"]
     message = f"it is not here: removed by somebody, or the history limit was lower then ({listed})"
     return [Finding(name, Grade.MISSING, message) for name in gone], []

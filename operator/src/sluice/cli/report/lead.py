@@ -120,6 +120,8 @@ def _record(story: Story, sound: Soundness) -> Prose:
         return ("The record does not hold together: ", Said(sound.broken[0].message), ".")
     if not story.records:
         return ("Nothing of it is on record.",)
+    if sound.missing:
+        return (f"The record of {many} cannot be checked to the end: ", Said(sound.missing[0].message), ".")
     sealed = f", and {sound.sealed}" if sound.sealed else ""
     return (f"The record of {many} holds together{sealed}.",)
 
@@ -176,6 +178,8 @@ def _whole(story: Story, sound: Soundness) -> Point:
         return Point("fail", "Record", "Broken", (Said(sound.broken[0].what),))
     if not story.records:
         return Point("inconclusive", "Record", "Empty", ())
+    if sound.missing:
+        return Point("inconclusive", "Record", "Incomplete", (Said(sound.missing[0].what),))
     unknown = any(check.answer is Answer.UNKNOWN for check in sound.checks)
     detail = sound.sealed.removeprefix("is ") if sound.sealed else ""
     return (

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sluice.cli.report.story import Story
 from sluice.cli.report.wording import counted, listed, minute
-from sluice.core import verification
+from sluice.core import finding, verification
 from sluice.core.finding import WORST_FIRST, Finding, Grade
 from sluice.core.verification import Proof, Trust, Verification
 
@@ -33,6 +33,8 @@ class Check:
     """A statement that is true if it holds."""
     answer: Answer
     message: str
+    found: bool = False
+    """Whether the message is what a verification found against it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class Soundness:
     checks: tuple[Check, ...]
     sealed: str = ""
     """How far it is signed and anchored, to go on a sentence with: ``is signed and anchored up to record 31``."""
+
+    worst: Grade | None = None
+    """Of what was found against it."""
+
+    @property
+    def missing(self) -> tuple[Check, ...]:
+        """What was found to be missing, or not to be readable."""
+        return tuple(check for check in self.checks if check.found and check.answer is Answer.UNKNOWN)
 
     @property
     def broken(self) -> tuple[Check, ...]:
@@ -62,24 +72,24 @@ def of(story: Story, trust: Trust) -> Soundness:
         _signed(story, proof, trust),
         _anchored(story, proof, trust),
     )
-    return Soundness(checks, _sealed(story, proof, trust))
+    return Soundness(checks, _sealed(story, proof, trust), finding.worst(found.findings))
 
 
 def _findings(what: str, findings: Iterable[Finding]) -> list[Check]:
     """What was found against a statement, the worst first."""
     ordered = sorted(findings, key=lambda one: WORST_FIRST.index(one.grade))
-    shown = [Check(what, _ANSWERS[one.grade], _sentence(one)) for one in ordered[:_SHOWN]]
+    shown = [Check(what, _ANSWERS[one.grade], _sentence(one), found=True) for one in ordered[:_SHOWN]]
     if more := len(ordered) - len(shown):
         shown.append(Check(what, Answer.UNKNOWN, f"{counted(more, 'more finding')}: `kubectl sluice verify` lists all"))
     return shown
 
 
-_ANSWERS = {Grade.TAMPERED: Answer.BROKEN, Grade.UNREADABLE: Answer.BROKEN, Grade.MISSING: Answer.UNKNOWN}
+_ANSWERS = {Grade.TAMPERED: Answer.BROKEN, Grade.UNREADABLE: Answer.UNKNOWN, Grade.MISSING: Answer.UNKNOWN}
 
 
-def _sentence(finding: Finding) -> str:
-    record = f", record {finding.sequence}" if finding.sequence is not None else ""
-    return f"{finding.revision}{record}: {finding.message}"
+def _sentence(one: Finding) -> str:
+    record = f", record {one.sequence}" if one.sequence is not None else ""
+    return f"{one.revision}{record}: {one.message}"
 
 
 def _checked(proof: Proof | None) -> Check:

@@ -187,7 +187,7 @@ def _sorted(dossier: Dossier) -> list[Object]:
     try:
         return dossier.revisions
     except (KeyError, TypeError) as error:
-        raise Trouble(Exit.FAILED, f"a ModelRevision in it cannot be read: {error!r}") from error
+        raise Trouble(Exit.UNREADABLE, f"a ModelRevision in it cannot be read: {error!r}") from error
 
 
 def _revision(item: Object) -> Revision:
@@ -199,7 +199,7 @@ def _revision(item: Object) -> Revision:
         )
     except (KeyError, TypeError, ValueError) as error:
         name = (item.get("metadata") or {}).get("name", "a revision")
-        raise Trouble(Exit.FAILED, f"ModelRevision {name} cannot be read: {first_line(error)}") from error
+        raise Trouble(Exit.UNREADABLE, f"ModelRevision {name} cannot be read: {first_line(error)}") from error
 
 
 def _read(kind: type[R], data: Any, missing: list[str], what: str) -> R:
