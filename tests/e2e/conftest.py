@@ -128,12 +128,22 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture
-def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(cluster: Cluster, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A namespace of the test's own, removed afterwards; before, every record that was made in it is checked."""
     # Short: KServe derives one DNS label from the deployment's and the namespace's name.
     name = f"e2e-{zlib.crc32(request.node.name.encode()):08x}"
     cluster.kubectl("create", "namespace", name)
     yield name
-    for item in cluster.get("md", "-n", name).get("items", []):
-        cluster.sluice("verify", name, item["metadata"]["name"], "--replay")
+    names = [item["metadata"]["name"] for item in cluster.get("md", "-n", name).get("items", [])]
+    for deployment in names:
+        cluster.sluice("verify", name, deployment, "--replay")
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+    def gone() -> bool:
+        space = cluster.get("namespace", name)
+        if "is kept until it was exported" in json.dumps(space):
+            for deployment in names:
+                cluster.sluice("export", name, deployment, "--out", str(tmp_path / "rest.jsonl"), "--mark")
+        return not space
+
+    cluster.until(f"{name} is gone", gone, 180)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ def staffed(cluster: Cluster, namespace: str) -> str:
 
 
 @pytest.fixture
-def approved(cluster: Cluster, staffed: str, tmp_path: Path) -> Iterator[str]:
+def approved(cluster: Cluster, staffed: str) -> Iterator[str]:
     """The same, under a policy that asks for the owner's approval."""
     approval = {"role": "model-owner", "distinctFrom": ["Requester"]}
     policy = {
@@ -40,7 +39,6 @@ def approved(cluster: Cluster, staffed: str, tmp_path: Path) -> Iterator[str]:
     }
     cluster.apply(policy)
     yield staffed
-    cluster.sluice("export", staffed, NAME, "--out", str(tmp_path / "export.jsonl"), "--mark")
     cluster.kubectl("delete", "governancepolicy", staffed)
 
 
@@ -82,7 +80,7 @@ def test_operations_pause_resume_and_abort(cluster: Cluster, staffed: str) -> No
     cluster.phase(NAME, staffed, "Paused")
     cluster.sluice("resume", staffed, NAME, *act)
     cluster.phase(NAME, staffed, "Progressing")
-    refused = cluster.sluice("promote", staffed, NAME, *act, check=False)
+    refused = cluster.sluice("promote", staffed, NAME, *act, "--ticket", "CHG-7", check=False)
     assert "may not promote" in " ".join(refused.split())
     cluster.sluice("abort", staffed, NAME, *act)
     cluster.phase(NAME, staffed, "Degraded")
@@ -92,7 +90,7 @@ def test_operations_pause_resume_and_abort(cluster: Cluster, staffed: str) -> No
 def test_an_approval_that_expires_holds_back_what_comes_next_and_nothing_else(cluster: Cluster, approved: str) -> None:
     cluster.apply(cluster.deployment(NAME, approved, "1"))
     held(cluster, approved, "approval:model-owner")
-    assert not cluster.get("isvc", "-n", approved)["items"]
+    assert not cluster.get("isvc", "-n", approved)
     act = ("--as", "owen", "--role", "model-owner", "--reason", "agreed", "--yes", "--wait")
     cluster.sluice("approve", approved, NAME, *act, "--expires", "75s")
     cluster.phase(NAME, approved, "Healthy")

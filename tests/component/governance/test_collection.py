@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sluice.core import objects
 from tests.component.examples import SHA, deployment, revision
 from tests.component.governance.acts import evidence, marked, record
 from tests.component.governance.guarded import Guarded, eventually
@@ -21,6 +26,7 @@ def released(guarded: Guarded, namespace: str, *, governed: bool) -> Manifest:
     owner = guarded.person("dan").create(deployment(namespace))
     made = revision(namespace, GOVERNED if governed else None)
     document = evidence(namespace, {"retention": "UntilExported" if governed else "WithRevision"})
+    document["metadata"]["labels"] = objects.labels("fraud", "fraud-r1")
     for item in (made, document):
         item["metadata"]["ownerReferences"] = [_owned(owner)]
         guarded.operator.create(item)
@@ -81,7 +87,9 @@ def test_a_namespace_ends_unless_something_governed_is_in_it(guarded: Guarded, s
     eventually("the namespace is gone", lambda: gone(guarded, end), seconds=90)
 
 
-def test_a_namespace_with_something_governed_says_why_it_stays(guarded: Guarded, space: str) -> None:
+def test_a_namespace_with_something_governed_says_why_it_stays_and_ends_after_an_export(
+    guarded: Guarded, space: str, tmp_path: Path
+) -> None:
     released(guarded, space, governed=True)
     end: Manifest = {"kind": "Namespace", "metadata": {"name": space}}
     guarded.admin.delete(end)
@@ -91,3 +99,12 @@ def test_a_namespace_with_something_governed_says_why_it_stays(guarded: Guarded,
         return any("is kept until it was exported" in condition["message"] for condition in conditions)
 
     eventually("the namespace says why", told, seconds=90)
+
+    # What is left may be a document whose revision is gone. It can be taken along, and then the namespace ends.
+    guarded.admin.patch(revision(space), marked(SHA))
+    eventually("the revision is gone", lambda: gone(guarded, revision(space)), seconds=120)
+    assert not gone(guarded, evidence(space))
+    command = [sys.executable, "-m", "sluice.cli", "export", "fraud", "-n", space, "--mark", "--out"]
+    environment = os.environ | {"KUBECONFIG": str(guarded.plane.kubeconfig)}
+    subprocess.run([*command, str(tmp_path / "rest.jsonl")], env=environment, check=True)
+    eventually("the namespace is gone", lambda: gone(guarded, end), seconds=120)

@@ -21,7 +21,8 @@ from sluice.edges.kube import Forbidden, Kube, NotFound
 
 
 async def gather(kube: Kube, namespace: str, name: str, now: datetime) -> Dossier:
-    """Everything that is kept about one deployment. It need not exist any more: its revisions may outlive it.
+    """Everything that is kept about one deployment. It need not exist any more: its revisions may outlive it, and
+    documents and people's acts the revisions.
 
     Raises:
         KubeError: something cannot be read; NotFound where nothing of that name is or was.
@@ -35,10 +36,11 @@ async def gather(kube: Kube, namespace: str, name: str, now: datetime) -> Dossie
         kube.list(GOVERNANCE_EXCEPTIONS, namespace),
         _policies(kube),
     )
-    if not deployment and not revisions:
-        raise NotFound(404, f"there is no ModelDeployment {name} in namespace {namespace}, and no revision of one")
     acts = [item for item in [*decisions, *exceptions] if item["spec"]["target"]["deployment"] == name]
-    found = [*deployment, *revisions, *evidence, *acts, *policies]
+    kept = [*deployment, *revisions, *evidence, *acts]
+    if not kept:
+        raise NotFound(404, f"there is no ModelDeployment {name} in namespace {namespace}, and no revision of one")
+    found = [*kept, *policies]
     return Dossier(namespace, name, now, tuple(_slim(item) for item in found))
 
 
