@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -47,8 +48,8 @@ def governance(cluster: Cluster, namespace: str) -> dict[str, Any]:
     return found
 
 
-def held(cluster: Cluster, namespace: str, by: str) -> None:
-    cluster.until(f"held by {by}", lambda: by in governance(cluster, namespace).get("blockedBy", ""), 60)
+def held(cluster: Cluster, namespace: str, by: str, seconds: float = 60) -> None:
+    cluster.until(f"held by {by}", lambda: by in governance(cluster, namespace).get("blockedBy", ""), seconds)
 
 
 def half(cluster: Cluster, namespace: str) -> bool:
@@ -92,9 +93,10 @@ def test_an_approval_that_expires_holds_back_what_comes_next_and_nothing_else(cl
     held(cluster, approved, "approval:model-owner")
     assert not cluster.get("isvc", "-n", approved)
     act = ("--as", "owen", "--role", "model-owner", "--reason", "agreed", "--yes", "--wait")
-    cluster.sluice("approve", approved, NAME, *act, "--expires", "75s")
+    soon = datetime.now(UTC) + timedelta(seconds=90)
+    cluster.sluice("approve", approved, NAME, *act, "--expires", soon.strftime("%Y-%m-%dT%H:%M:%SZ"))
     cluster.phase(NAME, approved, "Healthy")
-    held(cluster, approved, "GOV-APP-03")
+    held(cluster, approved, "GOV-APP-03", seconds=150)
     assert cluster.answers(NAME, approved) == (200, f"{NAME}-r1")
     cluster.apply(cluster.deployment(NAME, approved, "2"))
     held(cluster, approved, f"GOV-APP-03:{NAME}-r1")
