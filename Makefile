@@ -58,7 +58,9 @@ generate: uv ## Write crds/ and docs/reference/ from the typed models and the co
 	@$(RUN) python -m sluice.api crds/ --docs docs/reference/api.md
 	@$(RUN) python -m sluice.catalogue docs/reference/controls.md
 
-bench: uv ## Measure speed and size, and print medians and ratios
+bench: uv ## Measure speed and size, and print medians and ratios; with a cluster up, also what a release costs requests
 	@$(RUN) python -m bench.engine
 	@$(RUN) python -m bench.collector
 	@$(RUN) python -m bench.governance
+	@if $(CLUSTER) status >/dev/null 2>&1; then $(RUN) python -m bench.traffic; \
+	  else echo "bench.traffic needs the cluster, which is not up: make cluster"; fi

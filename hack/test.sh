@@ -42,7 +42,7 @@ for what in "$@"; do
       test ! -e operator/__init__.py || { echo "operator/__init__.py breaks Python's own operator module" >&2; exit 1; }
       ;;
     unit)
-      layer unit tests/unit --cov --cov-report=term-missing:skip-covered
+      layer unit tests/unit --numprocesses=auto --cov --cov-report=term-missing:skip-covered
       ;;
     component)
       layer component tests/component -p no:randomly # they share one API server: a fixed order can be repeated

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hack.cluster import binaries, bringup, images, layout, status, teardown
+from hack.cluster import binaries, bringup, images, layout, status, teardown, usage
 from hack.cluster.progress import say
 
 
@@ -32,6 +32,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="stop it and remove everything but caches and logs; says what is left")
     shown = commands.add_parser("status", help="what runs, addresses, image tags; exit code 1 unless all is well")
     shown.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    measured = commands.add_parser("usage", help="memory and processors that each process takes, pods included")
+    measured.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    measured.add_argument(
+        "--seconds", type=float, default=5.0, help="to measure processors over (default: %(default)s)"
+    )
     made = commands.add_parser("images", help="build and import images that changed")
     made.add_argument("names", nargs="*", choices=[[], *(image.name for image in images.IMAGES)])
     commands.add_parser("kubeconfig", help="print the administrator's kubeconfig")
@@ -54,6 +59,8 @@ def _run(options: argparse.Namespace) -> int:
             return 0 if teardown.down() else 1
         case "status":
             return 0 if status.show(as_json=options.output == "json") else 1
+        case "usage":
+            return 0 if usage.show(options.seconds, as_json=options.output == "json") else 1
         case "images":
             new = bringup.deliver(tuple(options.names))
             say(f"New in the cluster: {', '.join(new)}" if new else "Nothing changed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hack.cluster import addons, binaries, bringup, images, imagestore, layout, processes
@@ -80,8 +80,3 @@ def show(*, as_json: bool) -> bool:
     for name, tags in found["images"].items():
         print(f"  image {name:<13} {tags['tag']}  =  {tags['fixed']}")
     return healthy
-
-
-def as_dictionaries() -> list[dict[str, Any]]:
-    """The processes as plain data, for reports of memory."""
-    return [asdict(row) for row in rows()]

@@ -142,9 +142,9 @@ class Ground:
         """``stop`` or ``start`` Prometheus."""
         await self.run(*self.prometheus_switch[switch])
 
-    async def watch(self) -> AsyncIterator[dict[str, Any]]:
+    async def watch(self, name: str = NAME, namespace: str = NAMESPACE) -> AsyncIterator[dict[str, Any]]:
         """The ModelDeployment at once and after every change, for ever."""
-        command = ("get", "modeldeployment", NAME, f"--namespace={NAMESPACE}", "--watch", "--output=json")
+        command = ("get", "modeldeployment", name, f"--namespace={namespace}", "--watch", "--output=json")
         while True:
             process = await asyncio.create_subprocess_exec(
                 self.kubectl,
@@ -183,19 +183,36 @@ async def _documents(stream: asyncio.StreamReader) -> AsyncIterator[dict[str, An
             text = text[end:].lstrip()
 
 
+_TOOL = (sys.executable, "-m", "hack.cluster")
+
+
 def own() -> Ground:
     """The project's own cluster, started if it is down.
 
     Raises:
         CommandError: it cannot be started.
     """
-    tool = (sys.executable, "-m", "hack.cluster")
-    environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-    if subprocess.run([*tool, "up"], cwd=REPOSITORY, env=environment, check=False).returncode != 0:
+    if subprocess.run([*_TOOL, "up"], cwd=REPOSITORY, env=_without_kubeconfig(), check=False).returncode != 0:
         raise CommandError("the cluster did not start; see above")
+    return running()
+
+
+def running() -> Ground:
+    """The project's own cluster as it runs.
+
+    Raises:
+        CommandError: it is down, or something of it is.
+    """
     status = subprocess.run(
-        [*tool, "status", "-o", "json"], cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
+        [*_TOOL, "status", "-o", "json"],
+        cwd=REPOSITORY,
+        env=_without_kubeconfig(),
+        check=False,
+        capture_output=True,
+        text=True,
     )
+    if status.returncode != 0:
+        raise CommandError("the cluster is not up, or not all of it; start it, or what is missing: make cluster")
     facts = json.loads(status.stdout)
     image: str = facts["images"]["operator"]["tag"]
     repository, _, tag = image.rpartition(":")
@@ -208,11 +225,15 @@ def own() -> Ground:
         mlflow=facts["mlflowUrl"],
         mlflow_inside=facts["mlflowClusterUrl"],
         prometheus_inside=facts["prometheusClusterUrl"],
-        prometheus_switch={switch: (*tool, switch, "prometheus") for switch in ("stop", "start")},
+        prometheus_switch={switch: (*_TOOL, switch, "prometheus") for switch in ("stop", "start")},
         registry=repository.rpartition("/")[0],
         tag=tag,
         builds=tuple(facts["images"][name]["fixed"].rpartition(":")[2] for name in ("operator", "monitor")),
     )
+
+
+def _without_kubeconfig() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
 
 
 def given(

@@ -20,7 +20,7 @@ import uuid
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,32 @@ NO_ANSWER = 0
 """Counted as the status of a request that got no answer: refused, reset or timed out."""
 NEWEST = 20_000
 """Latencies kept for percentiles, the newest first to stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one request."""
+
+    sent: float
+    """When it left, in seconds on the monotonic clock; and when its answer was there, or given up."""
+    arrived: float
+    revision: str
+    """Whose answer it is by its header; NO_REVISION if it says nothing."""
+    status: int
+    """Of HTTP; NO_ANSWER if there is none."""
+    content: bytes = b""
+    trouble: str = ""
+    """Why there is no answer: the name of the client's error."""
+
+    @property
+    def latency(self) -> float:
+        """Seconds."""
+        return self.arrived - self.sent
+
+    @property
+    def good(self) -> bool:
+        """Whether the model did what it was asked for."""
+        return 200 <= self.status < 300
 
 
 @dataclass
@@ -151,10 +177,21 @@ class Load:
     """A running load; ``async with Load(...) as load`` starts and stops it."""
 
     def __init__(
-        self, target: Target, bodies: Sequence[bytes], *, rate: float, in_flight: int = 512, timeout: float = 10.0
+        self,
+        target: Target,
+        bodies: Sequence[bytes],
+        *,
+        rate: float,
+        in_flight: int = 512,
+        timeout: float = 10.0,
+        heard: Callable[[Answer], None] = lambda _: None,
     ) -> None:
-        """Send ``bodies`` over and over, ``rate`` of them a second, each awaited for ``timeout`` seconds."""
+        """Send ``bodies`` over and over, ``rate`` of them a second, each awaited for ``timeout`` seconds.
+
+        ``heard`` is called with what came of each request, exactly once for each.
+        """
         self.tally = Tally()
+        self._heard = heard
         self._target = target
         self._bodies = bodies
         self._rate = rate
@@ -193,18 +230,18 @@ class Load:
 
     async def _ask(self, session: aiohttp.ClientSession, body: bytes) -> None:
         headers = {"host": self._target.host, "content-type": "application/json", "x-request-id": str(uuid.uuid4())}
-        started = time.monotonic()
+        sent = time.monotonic()
         self.tally.sent += 1
-        status, revision, prediction = NO_ANSWER, NO_REVISION, None
         try:
             async with session.post(self._target.url, data=body, headers=headers) as answer:
                 content = await answer.read()
-                status, revision = answer.status, answer.headers.get(REVISION_HEADER, NO_REVISION)
-                prediction = _prediction(content) if status == 200 else None
-        except (aiohttp.ClientError, TimeoutError):
-            pass  # counted as no answer
-        now = time.monotonic()
-        self.tally.record(revision, status, now - started, now, prediction)
+                revision = answer.headers.get(REVISION_HEADER, NO_REVISION)
+                came = Answer(sent, time.monotonic(), revision, answer.status, content)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            came = Answer(sent, time.monotonic(), NO_REVISION, NO_ANSWER, trouble=type(error).__name__)
+        prediction = _prediction(came.content) if came.status == 200 else None
+        self.tally.record(came.revision, came.status, came.latency, came.arrived, prediction)
+        self._heard(came)
 
 
 def _prediction(content: bytes) -> float | None:

@@ -19,6 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from hack.cluster.controlplane import ControlPlane
+from sluice.api.modeldeployment import ModelReference
 from sluice.api.modelrevision import ResolvedModel
 from sluice.core import reasons
 from sluice.core.objects import Object
@@ -30,44 +31,66 @@ from sluice.edges.kinds import (
     INFERENCE_SERVICES,
     MODEL_DEPLOYMENTS,
     MODEL_REVISIONS,
+    PODS,
     Kind,
 )
 from sluice.edges.kube import Kube, NotFound
 from sluice.edges.registry import Question, Registry
 from sluice.engine.operator import Operator, Settings
+from sluice.engine.surroundings import Surroundings
 from sluice.watch import watch
+
+SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount")
 
 
 class PlayedRegistry(Registry):
-    """Knows every version of every model but 99."""
+    """Knows every version of every model but 99, and the aliases that a test gives it."""
 
     def __init__(self) -> None:
         super().__init__("")
+        self.refused: dict[str, Unresolved] = {}
+        """What is said of a model instead, by its name."""
+        self.aliases: dict[str, str] = {}
+        """Versions, by alias."""
 
     def resolve(self, question: Question, done: Callable[[], None]) -> Resolution:
         model = question.model
+        if model.name in self.refused:
+            return self.refused[model.name]
         if model.version == "99":
             return Unresolved(reasons.MODEL_NOT_FOUND, f"version 99 of model {model.name} is not in MLflow")
-        version = model.version or "1"
+        version = model.version or self.aliases.get(model.alias or "", "1")
         digest = f"sha256:{int(version):064x}"
         return Resolved(ResolvedModel(name=model.name, version=version, alias=model.alias, digest=digest))
+
+    async def version_of_alias(self, model: ModelReference) -> str | None:
+        return self.aliases.get(model.alias or "")
 
 
 @dataclass
 class PlayedPrometheus:
-    """Answers every query with one vector; counts how often it is asked."""
+    """Answers every query with one vector, unless it has another answer for it; counts how often it is asked."""
 
     vector: list[dict[str, Any]] = field(default_factory=list)
+    others: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Vectors of their own, by query."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """What is wrong with a query, by query."""
     available: bool = True
     queries: list[str] = field(default_factory=list)
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         """As ``/api/v1/query`` does."""
-        self.queries.append(str((await request.post())["query"]))
+        query = str((await request.post())["query"])
+        self.queries.append(query)
         if not self.available:
             return web.json_response({"status": "error"}, status=503)
-        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": self.vector}})
+        if query in self.refused:
+            refusal = {"status": "error", "errorType": "bad_data", "error": self.refused[query]}
+            return web.json_response(refusal, status=400)
+        result = self.others.get(query, self.vector)
+        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": result}})
 
 
 @dataclass
@@ -79,6 +102,9 @@ class Rig:
     prometheus: PlayedPrometheus
     namespace: str
     tick: float = 0.3
+    operator_kube: Kube | None = None
+    """What the operator speaks to the API server with, where it must not be an administrator."""
+    surroundings: Surroundings | None = None
 
     @asynccontextmanager
     async def operating(self, registry: Registry | None = None, resync: float = 3600) -> AsyncIterator[Operator]:
@@ -96,7 +122,13 @@ class Rig:
             resync=resync,
             namespaces=(self.namespace, "gateways"),
         )
-        operator = Operator(self.kube, self.session, settings, registry or PlayedRegistry())
+        operator = Operator(
+            self.operator_kube or self.kube,
+            self.session,
+            settings,
+            registry or PlayedRegistry(),
+            surroundings=self.surroundings,
+        )
         tasks = [
             asyncio.create_task(operator.run()),
             asyncio.create_task(watch(operator, (self.namespace, "gateways"))),
@@ -198,6 +230,10 @@ class Rig:
 
     async def ready(self, revision: str) -> None:
         """Play KServe: the revision's Deployment exists and is available."""
+        await self.deployed(revision, available=1)
+
+    async def deployed(self, revision: str, *, available: int) -> None:
+        """Play KServe: the revision's Deployment exists, with a pod that is available or not."""
         await self.exists(INFERENCE_SERVICES, revision)
         name = f"{revision}-predictor"
         labels = {"app": name, "serving.kserve.io/inferenceservice": revision}
@@ -217,8 +253,24 @@ class Rig:
         }
         made = await self.kube.apply(DEPLOYMENTS, item)
         status = {"observedGeneration": made["metadata"]["generation"]}
-        status |= dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+        status |= dict.fromkeys(("replicas", "updatedReplicas"), 1)
+        status |= dict.fromkeys(("readyReplicas", "availableReplicas"), available)
         await self.kube.apply_status(DEPLOYMENTS, made, status)
+
+    async def pod(self, revision: str, **status: Any) -> None:
+        """Play the kubelet: the revision's Deployment has one pod, not available, with this status."""
+        await self.deployed(revision, available=0)
+        # Without it, the API server takes no pods. A controller makes it elsewhere.
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": self._named("default")}
+        await self.kube.apply(SERVICE_ACCOUNTS, account)
+        container = {"name": "kserve-container", "image": "none"}
+        item: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": self._named(f"{revision}-predictor-x")}
+        item["metadata"]["labels"] = {"serving.kserve.io/inferenceservice": revision}
+        item["spec"] = {"automountServiceAccountToken": False, "containers": [container]}
+        await self.kube.apply_status(PODS, await self.kube.apply(PODS, item), status)
+
+    def _named(self, name: str) -> Object:
+        return {"name": name, "namespace": self.namespace}
 
     @asynccontextmanager
     async def gateway_controller(self) -> AsyncIterator[None]:
@@ -227,7 +279,7 @@ class Rig:
         async def accept() -> None:
             while True:
                 for route in await self.kube.list(HTTP_ROUTES, self.namespace):
-                    await self._accept(route)
+                    await self.accept(route)
                 await asyncio.sleep(0.1)
 
         task = asyncio.create_task(accept())
@@ -236,7 +288,8 @@ class Rig:
         finally:
             task.cancel()
 
-    async def _accept(self, route: Object) -> None:
+    async def accept(self, route: Object) -> None:
+        """Play the gateway controller for one route, as it was seen."""
         generation = route["metadata"]["generation"]
         seen = [
             c.get("observedGeneration") for p in route.get("status", {}).get("parents", []) for c in p["conditions"]

@@ -20,7 +20,7 @@ def released(guarded: Guarded, namespace: str, *, governed: bool) -> Manifest:
     """A deployment with a revision and its evidence, owned as the operator's are."""
     owner = guarded.person("dan").create(deployment(namespace))
     made = revision(namespace, GOVERNED if governed else None)
-    document = evidence(namespace, {"governed": governed})
+    document = evidence(namespace, {"retention": "UntilExported" if governed else "WithRevision"})
     for item in (made, document):
         item["metadata"]["ownerReferences"] = [_owned(owner)]
         guarded.operator.create(item)

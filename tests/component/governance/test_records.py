@@ -160,7 +160,7 @@ def test_decisions_exceptions_and_evidence_stay_until_they_were_exported(guarded
     guarded.person("vera").create(decision(space, "Approve", "vera", name="d"))
     guarded.person("wendy").create(waiver(space, "wendy", name="w"))
     guarded.operator.create(evidence(space))
-    guarded.operator.create(evidence(space, {"governed": False}, name="ungoverned"))
+    guarded.operator.create(evidence(space, {"retention": "WithRevision"}, name="ungoverned"))
     kept = (decision(space, "Approve", "vera", name="d"), waiver(space, "wendy", name="w"), evidence(space))
     for item in kept:
         for deleter in (guarded.admin, guarded.operator):

@@ -86,8 +86,13 @@ def test_an_approval_without_policies_is_refused_before_it_is_written() -> None:
         acts.decision(seen, Wish(Action.APPROVE, role="model-owner"), "vera")
 
 
-def test_an_approval_of_another_revision_than_the_policies_speak_of_is_refused() -> None:
-    with pytest.raises(Trouble, match="evaluated for fraud-r2, not for fraud-r1"):
+def test_what_serves_is_approved_again_under_the_policies_that_it_was_released_under() -> None:
+    status = examples.PROGRESSING | {"governance": examples.GOVERNANCE}
+    served = examples.revision(1, examples.PROMOTED | {"policyDigest": examples.digest(77)})
+    seen = examples.release(status, served, examples.revision(2, examples.ON_ITS_WAY))
+    item = acts.decision(seen, Wish(Action.APPROVE, revision="r1", role="model-owner"), "vera")
+    assert item["spec"]["policyDigest"] == examples.digest(77)
+    with pytest.raises(Trouble, match="no policy applies to fraud-r1"):
         acts.decision(examples.governed(), Wish(Action.APPROVE, revision="r1", role="model-owner"), "vera")
 
 

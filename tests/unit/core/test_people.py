@@ -249,6 +249,8 @@ def test_a_promotion_by_a_person_passes_gates_that_cannot_tell() -> None:
     cluster.run(60)
     assert cluster.phase("scorer-r2") == "Promoted"
     assert cluster.share("scorer-r2") == pytest.approx(100, abs=0.001)
+    ended = next(r for r in cluster.revisions["scorer-r2"].status.records if r.kind is RecordKind.PROMOTED)
+    assert "past its gates" in ended.message  # not that every gate passed
 
 
 def test_a_promotion_by_a_person_does_not_pass_a_gate_that_fails() -> None:

@@ -19,10 +19,12 @@ def kinds(cluster: Cluster, name: str) -> list[RecordKind]:
 
 
 def bound(cluster: Cluster) -> None:
-    """Every chain holds."""
+    """Every chain holds, and ends with what the status says."""
     for revision in cluster.revisions.values():
         assert records.chain_problem(revision.spec, revision.status) == ""
         assert [r.sequence for r in revision.status.records] == list(range(len(revision.status.records)))
+        told = [e.digest for r in revision.status.records for e in r.evidence if e.name == "state"]
+        assert not told or told[-1] == records.state(revision.status)
 
 
 def sound(cluster: Cluster) -> None:
@@ -38,6 +40,13 @@ def test_every_record_is_bound_to_the_one_before_and_can_be_decided_again(name: 
     tell(cluster, name)
     assert all(revision.status.records for revision in cluster.revisions.values())
     sound(cluster)
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_after_every_single_write_the_last_record_says_what_the_status_says(name: str) -> None:
+    cluster = scenario(name)
+    cluster.on_write = bound
+    tell(cluster, name)
 
 
 @pytest.mark.parametrize("name", STORIES)

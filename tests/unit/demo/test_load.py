@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from hack.demo.load import NEWEST, NO_ANSWER, NO_REVISION, REVISION_HEADER, Load, Tally, Target
+from hack.demo.load import NEWEST, NO_ANSWER, NO_REVISION, REVISION_HEADER, Answer, Load, Tally, Target
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -88,6 +88,24 @@ async def test_a_refused_or_cut_connection_is_a_failure_without_a_status() -> No
         await asyncio.sleep(0.3)
     assert load.tally.failures == load.tally.sent > 0
     assert load.tally.revisions[NO_REVISION].statuses.keys() == {NO_ANSWER}
+
+
+async def test_who_listens_hears_of_each_request_once_with_what_came_or_why_nothing_did() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if await request.read() == b"cut":
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(status=500, text="no", headers={REVISION_HEADER: "r2"})
+
+    heard: list[Answer] = []
+    async with answering(answer) as target, Load(target, [b"cut", b"a"], rate=20, heard=heard.append) as load:
+        await asyncio.sleep(0.4)
+    assert len(heard) == load.tally.sent > 2
+    assert {(each.revision, each.status, each.content, each.trouble) for each in heard} == {
+        (NO_REVISION, NO_ANSWER, b"", "ServerDisconnectedError"),
+        ("r2", 500, b"no", ""),
+    }
+    assert all(each.arrived >= each.sent and not each.good for each in heard)
 
 
 async def test_bodies_are_replayed_in_order_and_over_again() -> None:

@@ -27,6 +27,7 @@ NOTHING_TO_DO = {
     reasons.DECISION_ACCEPTED,
     reasons.GOVERNANCE_SATISFIED,
     reasons.NOT_GOVERNED,
+    reasons.POLICY_READY,
     reasons.RESUMED_BY_PERSON,
     reasons.RETRIED,
     reasons.REVISION_CREATED,

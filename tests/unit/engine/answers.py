@@ -9,6 +9,7 @@ from sluice.api.modelrevision import Column
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core.plan import Evaluation
 from sluice.core.slo import Sample, Vector
+from sluice.edges import rules
 from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
 
 Answer = list[Sample] | QueryRejectedError | PrometheusUnavailableError
@@ -49,3 +50,18 @@ class PlayedDrift:
             observed_at=now,
             window_start=wanted.since,
         )
+
+
+@dataclass
+class PlayedJudge:
+    """Answers each rule with what is in ``answers``, and lets every other pass."""
+
+    answers: dict[str, rules.Answer] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def evaluate(self, expression: str, facts: str) -> rules.Answer:
+        self.asked.append(expression)
+        return self.answers.get(expression, rules.Answer(passed=True))
+
+    async def compile(self, expression: str) -> rules.Answer:
+        return self.answers.get(expression, rules.Answer(passed=True))

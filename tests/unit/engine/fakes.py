@@ -33,8 +33,9 @@ from sluice.engine.queue import Queue
 from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers
+from sluice.engine.rules import Rules
 from sluice.engine.store import Key, Store, owner_of
-from tests.unit.engine.answers import PlayedDrift, PlayedPrometheus
+from tests.unit.engine.answers import PlayedDrift, PlayedJudge, PlayedPrometheus
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -231,6 +232,8 @@ class Engine:
         self.drift = PlayedDrift()
         registry = KnownModels()
         refusals = Refusals()
+        self.judge = PlayedJudge()
+        self.rules = Rules(self.judge, self.queue.add, self.seconds)
         self.evaluator = Evaluator(self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [])
         observer = Observer(
             store=self.store,
@@ -239,7 +242,7 @@ class Engine:
             aliases=Aliases(self.store, registry, self.queue.add),
             hostnames=self.hostnames,
             refusals=refusals,
-            overseer=Overseer(self.store, Sources()),
+            overseer=Overseer(self.store, Sources(rules=self.rules.outcomes, wake=self.queue.add)),
             wake=self.queue.add,
         )
         self.reconciler = Reconciler(
@@ -248,6 +251,7 @@ class Engine:
             kube=kube,
             observer=observer,
             evaluator=self.evaluator,
+            rules=self.rules,
             actor=Actor(self.store, kube, None, refusals, lambda _key, event: self.told.append(event)),
             clock=clock,
         )

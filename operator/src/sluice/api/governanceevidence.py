@@ -31,6 +31,15 @@ class Encoding(StrEnum):
     GZIP = "Gzip"
 
 
+class Retention(StrEnum):
+    """How long a document is kept."""
+
+    WITH_REVISION = "WithRevision"
+    """As long as the revision that refers to it."""
+    UNTIL_EXPORTED = "UntilExported"
+    """Nobody deletes it before it was exported, garbage collection included."""
+
+
 class GovernanceEvidenceSpec(Resource):
     """Immutable; the digest is of the decoded content, so a changed document is noticed."""
 
@@ -40,8 +49,8 @@ class GovernanceEvidenceSpec(Resource):
     """The ModelDeployment's name."""
     revision: Name
     """The ModelRevision whose record refers to it."""
-    governed: bool = True
-    """Whether the revision has policies (spec.policies): what is governed is kept until it was exported."""
+    retention: Retention = Retention.UNTIL_EXPORTED
+    """How long it is kept: WithRevision where no policy governs the revision, else UntilExported."""
     kind: EvidenceKind
     """What kind of document."""
     digest: Digest

@@ -13,7 +13,10 @@ from sluice.api.markers import ATOMIC
 from sluice.api.modeldecision import Action
 
 MAX_RECORDS = 256
-"""Most records in a revision's status; before that, the older half moves to GovernanceEvidence of kind Records."""
+"""Most records in a revision's status; before that, the older ones move to GovernanceEvidence of kind Records."""
+
+MAX_ARCHIVES = 64
+"""How many documents of moved records a status names. Older ones are found by the records that say they were moved."""
 
 ORIGIN = "sha256:" + "0" * 64
 """What the first record of a deployment's first revision has before it."""
@@ -68,7 +71,8 @@ class Record(Resource):
     message: Text
     """Why, in a sentence."""
     evidence: Annotated[list[EvidenceReference], Field(max_length=16), ATOMIC] = []
-    """What it rests on: `inputs` is what the decision looked at, `spec` the revision's spec, `step` a step's record."""
+    """What it rests on: `inputs` is what the decision looked at, `spec` the revision's spec, `step` a step's record,
+    `records` records that were moved, `state` the status after it."""
     previous_hash: Digest
     """The hash of the record before; of revision N's first, the head of revision N-1 when N was made."""
     hash: Digest
@@ -93,8 +97,8 @@ class ArchivedRecords(Resource):
     """The sequence of the last of them."""
     hash: Digest
     """The hash of the last of them."""
-    evidence: Annotated[list[EvidenceReference], Field(max_length=64), ATOMIC]
-    """The documents that hold them, oldest first."""
+    evidence: Annotated[list[EvidenceReference], Field(max_length=MAX_ARCHIVES), ATOMIC]
+    """The documents that hold them, oldest first; the latest 64, where there are more."""
 
 
 class SeenDecision(Resource):

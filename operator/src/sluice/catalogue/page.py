@@ -11,6 +11,7 @@ from sluice.core.governance import facts
 from sluice.core.governance.catalogue import FAMILIES
 from sluice.core.governance.checks import TAGS
 from sluice.core.governance.control import Control
+from sluice.core.governance.custom import NOT_FOR_RULES
 from sluice.core.governance.facts import Stage
 
 _INTRODUCTION = """\
@@ -35,7 +36,23 @@ _FACTS = """\
 
 A custom rule's CEL expression has one variable, `facts`: everything below, as JSON with names in camelCase, times in
 RFC 3339 and durations like `10m`. What nobody stated is absent, and a rule that reads it does not pass: ask with
-`has(…)` first. Fields whose type is that of an API object are described in the [API reference](api.md)."""
+`has(…)` first. `now` is the beginning of the day, in UTC, and of a gauge's result there are the verdict and its reason
+without figures, so that a rule is asked again only when something that it may be about has changed. Fields whose type
+is that of an API object are described in the [API reference](api.md).
+
+```
+facts.weight <= 50 || facts.gauges.exists(g, g.use.name == 'prediction-drift')
+timestamp(facts.now).getDayOfWeek() != 5
+has(facts.stated.useCase) && facts.stated.useCase.matches('^card ')
+```
+
+Only `true` passes. `false` is Fail with the rule's message; an error, another type, or no answer within a second is
+Error, and says what to mend. Rules are evaluated in a process of their own, one at a time, with 128 MiB of memory and
+no credentials; expressions nest at most 32 deep, and go through some 10,000 items. One that had to be stopped is not
+tried again for a quarter of a minute, then half a minute, and so on up to five minutes. When a policy is applied, its
+rules are compiled, and its condition `Ready` says what is wrong with them. Macros are those of CEL itself (`has`,
+`all`, `exists`, `exists_one`, `map`, `filter`); Kubernetes' own extensions, such as `.?x` and `lowerAscii()`, are not
+there."""
 
 
 def page() -> str:
@@ -93,7 +110,7 @@ def _frameworks() -> Iterator[str]:
 def _facts() -> Iterator[Iterator[str]]:
     """A table for each dataclass of the facts, ``Facts`` first."""
     classes = [node for node in ast.parse(inspect.getsource(facts)).body if isinstance(node, ast.ClassDef)]
-    plain = [node for node in classes if node.name != "Stage"]
+    plain = [node for node in classes if node.name not in ("Stage", "Decision", "Waiver", "Policy")]
     for node in sorted(plain, key=lambda node: node.name != "Facts"):
         yield _class(node)
 
@@ -106,6 +123,8 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
     following = [*node.body[1:], None]
     for field, after in zip(node.body, following, strict=True):
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        if node.name == "Facts" and field.target.id in NOT_FOR_RULES:
             continue
         said = ""
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):

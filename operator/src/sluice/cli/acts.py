@@ -42,22 +42,19 @@ def decision(release: Release, wish: Wish, actor: str, may: Collection[str] = ()
     """
     revoked = _revoked(release, wish, actor) if wish.action is Action.REVOKE else None
     revision = release.revision(revoked.spec.target.revision) if revoked else target(release, wish)
-    governed = release.status.governance
     spec = ModelDecisionSpec.model_construct(
         action=wish.action,
         actor=Actor(username=actor),
         target=_target(release, revision),
         subject=_subject(revision),
         role=_role(release, wish, revoked, may),
-        policy_digest=governed.policy_digest if governed and wish.action is Action.APPROVE else None,
+        policy_digest=_policies(release, revision) if wish.action is Action.APPROVE else None,
         revokes=revoked.name if revoked else None,
         reason=wish.reason,
         ticket=wish.ticket,
         expires_at=wish.expires_at,
         conditions=ApprovalConditions(max_weight=wish.max_weight) if wish.max_weight is not None else None,
     )
-    if wish.action is Action.APPROVE:
-        _approvable(release, revision)
     return _manifest("ModelDecision", release, revision, wish.action.value.lower(), spec)
 
 
@@ -174,14 +171,17 @@ def _role(release: Release, wish: Wish, revoked: Decision | None, may: Collectio
     raise Trouble(Exit.USAGE, f"in which role? say --role, one of: {', '.join(waiting)}")
 
 
-def _approvable(release: Release, revision: Revision) -> None:
+def _policies(release: Release, revision: Revision) -> str:
+    """The policies that an approval is given under: today's, or those that what serves was released under."""
     governed = release.status.governance
-    if governed is None or governed.policy_digest is None:
-        message = f"no policy applies to {release.name}, so there is nothing that an approval could be given under"
-        raise Trouble(Exit.FAILED, message, "kubectl get governancepolicies")
-    if governed.revision not in (None, revision.name):
-        message = f"the policies were evaluated for {governed.revision}, not for {revision.name}"
-        raise Trouble(Exit.FAILED, message, f"kubectl sluice status {release.name} -n {release.namespace}")
+    if governed is not None and governed.revision in (None, revision.name):
+        found = governed.policy_digest
+    else:
+        found = revision.status.policy_digest
+    if found is None:
+        message = f"no policy applies to {revision.name}, so there is nothing that an approval could be given under"
+        raise Trouble(Exit.FAILED, message, f"kubectl sluice policies {release.name} -n {release.namespace}")
+    return found
 
 
 def _target(release: Release, revision: Revision) -> Target:

@@ -40,13 +40,20 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error
     message: str
 
 
+class Unsettled(Exception):  # noqa: N818 - no answer yet, not an error
+    """What the answer depends on is being read; its coming wakes the deployment."""
+
+
 def take(draft: Draft) -> None:
     """Answer every decision that was not answered yet, in the order in which people made them."""
     concerned = {r.name for r in (draft.stable, draft.candidate) if r is not None}
     for decision in draft.world.oversight.decisions:
         approves = decision.spec.action is Action.APPROVE and decision.spec.target.revision in concerned
         if decision.answer is None or approves:  # what an approval is worth can change
-            draft.answer(decision, *_answered(draft, decision))
+            try:
+                draft.answer(decision, *_answered(draft, decision))
+            except Unsettled:
+                continue
 
 
 def _answered(draft: Draft, decision: Decision) -> Answer:
@@ -64,6 +71,8 @@ def _worth(draft: Draft, decision: Decision) -> Answer:
     """Whether an approval counts."""
     revision = next((r for r in draft.revisions if r.name == decision.spec.target.revision), None)
     review = draft.review(revision) if revision is not None else None
+    if decision.answer is not None and review is not None and review.undecided:
+        raise Unsettled  # an operator that has just started knows no developers yet: that is no news to the approver
     looked_at = [a for state in review.approvals for a in state.approvals] if review is not None else []
     given = next((a for a in looked_at if a.decision == decision.name), None)
     if given is None:
@@ -120,7 +129,7 @@ def _accept(draft: Draft, decision: Decision, revision: Revision) -> Revision:
         spec.action,
         f"{spec.action}{role}{ticket}{why}",
         actor=spec.actor.username,
-        evidence=(EvidenceReference(name=f"decision/{decision.name}", digest=identity.digest(spec.dump())),),
+        evidence=(EvidenceReference(name=f"decision/{decision.name}", digest=identity.content(spec)),),
     )
     return revision
 
@@ -165,6 +174,9 @@ def _promote(draft: Draft, decision: Decision, revision: Revision) -> None:
     judgement = gates.judge(draft.world, revision, plan[index], draft.stable, draft.now)
     if (failure := judgement.failure) is not None:
         raise Refusal(reasons.NOT_POSSIBLE, f"{failure.name} fails, which takes the traffic back: {failure.message}")
+    review = draft.review(revision)
+    if review is not None and review.undecided:
+        raise Unsettled
     if obstacles := draft.obstacles(revision, Before.PROMOTION):
         message = f"its gates can be passed by, its governance cannot: {obstacles[0].message}"
         raise Refusal(reasons.APPROVALS_MISSING, message)
@@ -241,7 +253,7 @@ def waivers(draft: Draft) -> None:
     used = {result.waiver for result in review.results if result.waiver}
     for waiver in draft.world.oversight.waivers:
         known = any(seen.uid == waiver.uid for seen in candidate.status.decisions)
-        if waiver.name not in used or known:
+        if waiver.name not in used or known or len(candidate.status.decisions) >= MOST:
             continue
         seen = SeenDecision(name=waiver.name, uid=waiver.uid)
         candidate = draft.update(candidate, decisions=[*candidate.status.decisions, seen])
@@ -252,7 +264,7 @@ def waivers(draft: Draft) -> None:
             waiver.spec.control,
             f"{message} ({waiver.spec.ticket})",
             actor=waiver.spec.approver.username,
-            evidence=(EvidenceReference(name=f"exception/{waiver.name}", digest=identity.digest(waiver.spec.dump())),),
+            evidence=(EvidenceReference(name=f"exception/{waiver.name}", digest=identity.content(waiver.spec)),),
         )
 
 
@@ -261,3 +273,8 @@ def retried(revision: Revision) -> bool:
     return revision.phase is RevisionPhase.ROLLED_BACK and any(
         seen.action is Action.RETRY for seen in revision.status.decisions
     )
+
+
+def hurried(revision: Revision) -> bool:
+    """Whether a person promoted it past its gates."""
+    return any(seen.action is Action.PROMOTE for seen in revision.status.decisions)

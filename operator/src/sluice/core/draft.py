@@ -14,7 +14,8 @@ from sluice.api.governanceevidence import EvidenceKind
 from sluice.api.governancepolicy import Before
 from sluice.api.modelrevision import ModelRevisionStatus, RevisionPhase, StepRecord
 from sluice.api.record import RecordKind
-from sluice.core import attachment, document, identity, lanes, records
+from sluice.core import archive, attachment, document, identity, lanes, records
+from sluice.core.archive import Move
 from sluice.core.gates import Judgement
 from sluice.core.governance import review
 from sluice.core.governance.custom import Question
@@ -22,16 +23,8 @@ from sluice.core.governance.facts import Decision
 from sluice.core.governance.review import Obstacle, Review
 from sluice.core.plan import Answer, Event, EventType, NewEvidence, NewRevision, StatusWrite
 from sluice.core.preflight import Problem
-from sluice.core.records import OPERATOR, Entry
+from sluice.core.records import OPERATOR, RECORDED_PHASES, Entry
 from sluice.core.world import Revision, RouteIntent, WorkloadState, World
-
-_RECORDED = {
-    RevisionPhase.PAUSED: RecordKind.PAUSED,
-    RevisionPhase.PROMOTED: RecordKind.PROMOTED,
-    RevisionPhase.ROLLED_BACK: RecordKind.ROLLED_BACK,
-    RevisionPhase.SUPERSEDED: RecordKind.SUPERSEDED,
-}
-"""Phases whose entry is put on record; of the others, the steps are."""
 
 
 class Draft:
@@ -114,11 +107,11 @@ class Draft:
 
     def enter(self, revision: Revision, phase: RevisionPhase, reason: str, message: str, **changes: Any) -> Revision:
         """Move a revision to a phase, saying why; on record, where that means something."""
-        before = self._revisions[revision.name].phase
+        before = self._revisions[revision.name]
         revision = self.update(revision, phase=phase, reason=reason, message=message[:1024], **changes)
-        resumed = before is RevisionPhase.PAUSED and phase is RevisionPhase.PROGRESSING
-        kind = RecordKind.RESUMED if resumed else _RECORDED.get(phase)
-        if kind is not None and phase is not before:
+        resumed = before.phase is RevisionPhase.PAUSED and phase is RevisionPhase.PROGRESSING
+        kind = RecordKind.RESUMED if resumed else RECORDED_PHASES.get(phase)
+        if kind is not None and revision.status != before.status:
             self.note(revision, kind, reason, message)
         return revision
 
@@ -150,7 +143,7 @@ class Draft:
             RecordKind.STEP_FINISHED,
             "StepFinished",
             f"step {closed.index + 1}, {closed.weight} % of the traffic: {said or 'no gate was asked'}",
-            evidence=(EvidenceReference(name="step", digest=identity.digest(closed.dump())),),
+            evidence=(EvidenceReference(name="step", digest=identity.content(closed)),),
         )
         return revision
 
@@ -195,9 +188,9 @@ class Draft:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """Custom rules that must be evaluated before this is known to the end."""
+        """Custom rules whose outcome decides, or was decided by, here: all of them, answered or not."""
         known = [found for found in self._reviews.values() if found is not None]
-        return tuple({q.key: q for found in known for q in found.questions}.values())
+        return tuple({q.key: q for found in known for q in found.custom.questions}.values())
 
     def answer(self, decision: Decision, status: ConditionStatus, reason: str, message: str) -> None:
         """Tell a person what came of their decision, if that is news."""
@@ -226,8 +219,19 @@ class Draft:
         return max(self._alarm - self.now, timedelta(0)) if self._alarm is not None else None
 
     @cached_property
+    def _moves(self) -> dict[str, Move]:
+        """Older records that must leave a status, by revision; asked when all is decided."""
+        found = {}
+        for name, status in self._changed.items():
+            entries = self._recorded(name)
+            move = archive.due(name, status, len(entries) + 1) if entries else None
+            if move is not None:
+                found[name] = move
+        return found
+
+    @cached_property
     def _inputs(self) -> str:
-        return document.text(records.inputs(self.world))
+        return document.text(records.inputs(self.world, self._moves))
 
     @property
     def evidence(self) -> tuple[NewEvidence, ...]:
@@ -236,13 +240,22 @@ class Draft:
         if not recorded:
             return ()
         owner = max(recorded, key=lambda revision: revision.number)
-        content = self._inputs
-        return (NewEvidence(owner.name, EvidenceKind.INPUTS, document.digest(content), content),)
+        basis = NewEvidence(owner.name, EvidenceKind.INPUTS, document.digest(self._inputs), self._inputs)
+        moved = [NewEvidence(m.revision, EvidenceKind.RECORDS, m.digest, m.document) for m in self._moves.values()]
+        return (basis, *moved)
 
     @property
     def writes(self) -> tuple[StatusWrite, ...]:
         """The changed statuses with their records, in the order in which they last changed."""
-        return tuple(StatusWrite(name, self._with_records(name, status)) for name, status in self._changed.items())
+        return tuple(self._write(name, status) for name, status in self._changed.items())
+
+    def _write(self, name: str, status: ModelRevisionStatus) -> StatusWrite:
+        entries = self._recorded(name)
+        move = self._moves.get(name)
+        if move is None:
+            return StatusWrite(name, self._with_records(name, status, entries))
+        moved = self._with_records(name, move.applied(status), [*entries, move.entry])
+        return StatusWrite(name, moved, unmoved=self._with_records(name, status, entries))
 
     def _recorded(self, name: str) -> list[Entry]:
         """What is to be put on a revision's record: of a new one, first that it was made."""
@@ -250,11 +263,12 @@ class Draft:
         fresh = not revision.status.records and revision.status.archived is None
         return ([records.created(revision)] if fresh else []) + self._entries[name]
 
-    def _with_records(self, name: str, status: ModelRevisionStatus) -> ModelRevisionStatus:
-        entries = self._recorded(name)
+    def _with_records(self, name: str, status: ModelRevisionStatus, entries: list[Entry]) -> ModelRevisionStatus:
         if not entries:
             return status
         basis = EvidenceReference(name="inputs", digest=document.digest(self._inputs))
-        based = [replace(entry, evidence=(*entry.evidence, basis)) for entry in entries]
+        after = EvidenceReference(name="state", digest=records.state(status))
+        *others, last = [replace(entry, evidence=(*entry.evidence, basis)) for entry in entries]
+        last = replace(last, evidence=(*last.evidence, after))
         at = records.head(self._revisions[name].spec, status)
-        return status.model_copy(update={"records": [*status.records, *records.chained(at, based, self.now)]})
+        return status.model_copy(update={"records": [*status.records, *records.chained(at, [*others, last], self.now)]})

@@ -6,7 +6,7 @@ import base64
 import gzip
 import zlib
 
-from sluice.api.governanceevidence import Encoding, EvidenceKind, GovernanceEvidenceSpec
+from sluice.api.governanceevidence import Encoding, EvidenceKind, GovernanceEvidenceSpec, Retention
 from sluice.core import document, objects
 from sluice.core.objects import Object
 from sluice.core.plan import NewEvidence
@@ -18,11 +18,11 @@ _IN_NAME = 16
 
 def build(world: World, wanted: NewEvidence, owner: str) -> Object:
     """The GovernanceEvidence of a document. Its name holds its digest, so that the same one is kept once."""
-    governed = any(revision.spec.policies for revision in world.revisions if revision.name == wanted.revision)
+    governed = any(r.spec.policies for r in world.revisions if r.name == wanted.revision)
     spec = GovernanceEvidenceSpec(
         deployment=world.name,
         revision=wanted.revision,
-        governed=governed,
+        retention=Retention.UNTIL_EXPORTED if governed else Retention.WITH_REVISION,
         kind=wanted.kind,
         digest=wanted.digest,
         encoding=Encoding.GZIP,

@@ -27,6 +27,11 @@ def _stated(resource: Resource) -> Any:
     return resource.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
 
 
+def content(resource: Resource) -> str:
+    """What a resource says, whether or not a default was written out. Records name specs and steps by it."""
+    return digest(_stated(resource))
+
+
 def source(spec: ModelDeploymentSpec) -> str:
     """What is asked for, as stated: an alias counts as itself, not as the version it points at today."""
     return digest({"model": _stated(spec.model), "serving": _stated(spec.serving)})

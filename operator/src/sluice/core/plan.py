@@ -44,6 +44,8 @@ class StatusWrite:
 
     revision: str
     status: ModelRevisionStatus
+    unmoved: ModelRevisionStatus | None = None
+    """The same without moving older records out: what is written if the document for them cannot be kept."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Plan:
     """The deployment's status; written only if it differs from the one seen."""
     events: tuple[Event, ...]
     questions: tuple[Question, ...]
-    """Custom rules to be evaluated."""
+    """Custom rules whose outcomes the next decision will need, until a later plan says otherwise."""
     evaluations: tuple[Evaluation, ...]
     """Verdicts to obtain from now on, until a later plan says otherwise."""
     requeue_after: timedelta | None

@@ -100,3 +100,8 @@ NOT_REQUIRED = "NotRequired"
 APPROVALS_MISSING = "ApprovalsMissing"
 TOO_MANY_DECISIONS = "TooManyDecisions"
 EVIDENCE_REFUSED = "EvidenceRefused"
+
+# What is wrong with a policy
+POLICY_READY = "PolicyReady"
+POLICY_INVALID = "PolicyInvalid"
+RULES_UNCHECKED = "RulesUnchecked"

@@ -7,15 +7,15 @@ and only if the state that it speaks of is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluice.api.base import format_time
 from sluice.api.governance import EvidenceReference
-from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
+from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus, RevisionPhase
 from sluice.api.record import ORIGIN, Record, RecordKind
-from sluice.core.identity import digest
+from sluice.core.identity import content, digest
 from sluice.core.world import Revision, World
 
 OPERATOR = "sluice"
@@ -43,9 +43,9 @@ class Head:
 
 def hash_of(record: Record) -> str:
     """SHA-256 over canonical JSON of every field but the hash itself."""
-    content = record.dump()
-    del content["hash"]
-    return digest(content)
+    said = record.dump()
+    del said["hash"]
+    return digest(said)
 
 
 def head(spec: ModelRevisionSpec, status: ModelRevisionStatus) -> Head:
@@ -91,14 +91,49 @@ def created(revision: Revision) -> Entry:
         RecordKind.CREATED,
         "RevisionCreated",
         f"{revision.name}: model {model.name} version {model.version}, {model.digest}{asked}",
-        evidence=(EvidenceReference(name="spec", digest=digest(revision.spec.dump())),),
+        evidence=(EvidenceReference(name="spec", digest=content(revision.spec)),),
     )
 
 
-def inputs(world: World) -> World:
-    """The world as it is kept: of every chain the last record alone, which is all that a decision looks at."""
+RECORDED_PHASES = {
+    RevisionPhase.PAUSED: RecordKind.PAUSED,
+    RevisionPhase.PROMOTED: RecordKind.PROMOTED,
+    RevisionPhase.ROLLED_BACK: RecordKind.ROLLED_BACK,
+    RevisionPhase.SUPERSEDED: RecordKind.SUPERSEDED,
+}
+"""Phases whose entry is put on record; of the others, the steps are."""
+
+
+def state(status: ModelRevisionStatus) -> str:
+    """Digest of all in a status that never changes without a record: the last record of a decision holds it.
+
+    Left out is what may change in between: the lane, whether it waits and for how long, a step that no traffic took
+    yet, which stated spec it answers; and the records themselves and their seal.
+    """
+    recorded = {"phase": status.phase, "reason": status.reason, "message": status.message}
+    fields = ("started_at", "targeted_at", "promoted_at", "finished_at", "retired_at", "policy_digest", "evaluated")
+    said = status.model_copy(
+        update={
+            "phase": None,
+            "reason": None,
+            "message": None,
+            **(recorded if status.phase in RECORDED_PHASES else {}),
+            "steps": [step for step in status.steps if step.started_at is not None or step.finished_at is not None],
+        }
+    )
+    kept = said.model_dump(mode="json", include={*recorded, *fields, "steps", "decisions"}, exclude_defaults=True)
+    return digest(kept)
+
+
+def inputs(world: World, whole: Container[str] = ()) -> World:
+    """The world as it is kept: of every chain the last record alone, which is all that a decision looks at.
+
+    The chains of the revisions in ``whole`` stay as they are: their older records are moved, so they are looked at.
+    """
     slim = [
-        replace(revision, status=revision.status.model_copy(update={"records": revision.status.records[-1:]}))
+        revision
+        if revision.name in whole
+        else replace(revision, status=revision.status.model_copy(update={"records": revision.status.records[-1:]}))
         for revision in world.revisions
     ]
     return replace(world, revisions=tuple(slim))
@@ -117,15 +152,15 @@ def chain_problem(spec: ModelRevisionSpec, status: ModelRevisionStatus) -> str:
     """What is wrong with a revision's chain, in a sentence; empty if nothing."""
     if not status.records:
         return ""
-    at: Head | None = None
     if status.archived is not None:
         at = Head(status.archived.until, status.archived.hash)
-    elif status.records[0].sequence == 0:
+    else:
         at = Head(-1, spec.previous.hash if spec.previous else ORIGIN)
     for record in status.records:
-        if at is not None and record.sequence != at.sequence + 1:
-            return f"record {record.sequence} follows record {at.sequence}"
-        if at is not None and record.previous_hash != at.hash:
+        if record.sequence != at.sequence + 1:
+            before = f"record {at.sequence}" if at.sequence >= 0 else "nothing"
+            return f"record {record.sequence} follows {before}"
+        if record.previous_hash != at.hash:
             return f"record {record.sequence} is not bound to the one before"
         if record.hash != hash_of(record):
             return f"record {record.sequence} was changed after it was written"

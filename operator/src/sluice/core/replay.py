@@ -45,7 +45,14 @@ def _difference(revision: str, record: Record, inputs: Callable[[str], str | Non
     except ValueError as error:
         return f"what it was decided on cannot be read: {error}"
     plan = decide(world, record.time)
-    again = [r for write in plan.statuses if write.revision == revision for r in write.status.records]
+    written = [
+        status
+        for write in plan.statuses
+        if write.revision == revision
+        for status in (write.status, write.unmoved)
+        if status is not None
+    ]
+    again = [found for status in written for found in status.records]
     if any(found.hash == record.hash for found in again):
         return ""
     said = ", ".join(f"{found.kind}: {found.message}" for found in again) or "nothing"

@@ -341,6 +341,8 @@ def _next_step(draft: Draft, revision: Revision, judgement: Judgement) -> None:
         return
     unread = judgement.waiting_for if draft.stable is None else ()
     message = "every gate passed on every step" if draft.stable else "first release: ready, and no gate failed"
+    if decisions.hurried(revision):
+        message = "a person promoted it past its gates, and none failed at its last step"
     message += f" ({', '.join(unread)} could not tell yet)" if unread else ""
     draft.enter(revision, RevisionPhase.PROMOTED, reasons.PROMOTED, message, promoted_at=_promotion(draft))
     draft.say(reasons.PROMOTED, f"{revision.name}: {message}", revision)

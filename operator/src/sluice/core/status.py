@@ -37,11 +37,12 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
     judgement = judge(draft)
     phase, message = _phase(draft, judgement)
     review, against = _oversight(draft)
+    kept = before.governance if review is not None and _asks_again(draft, review) else None
     said = {
         "Ready": _ready(draft),
         "Progressing": _progressing(draft, message),
         "ModelResolved": _resolved(draft),
-        "GovernanceSatisfied": _governance(review, against),
+        "GovernanceSatisfied": _kept(draft, "GovernanceSatisfied") if kept else _governance(review, against),
         "MonitorsPassing": _monitors(draft, judgement),
         "Promoted": _promoted(draft),
     }
@@ -57,7 +58,7 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
         step=_step(draft),
         monitors=_results(judgement or _last_judgement(draft), before.monitors),
         url=f"http://{attachment.wanted(world).hostnames[0]}",
-        governance=review.status(against) if review is not None else None,
+        governance=kept or (review.status(against) if review is not None else None),
     )
 
 
@@ -68,6 +69,18 @@ def _oversight(draft: Draft) -> tuple[Review | None, tuple[Obstacle, ...]]:
     if subject is None or review is None:
         return None, ()
     return review, consent.obstacles(draft, subject) if subject.in_progress else review.obstacles(Before.START)
+
+
+def _asks_again(draft: Draft, review: Review) -> bool:
+    """Whether custom rules are being asked about facts that changed. The answer comes in a moment; until then what
+    was said last stands, since "is being evaluated" twice a change would be two writes and no news."""
+    said = draft.world.status.governance
+    return review.custom.pending and said is not None and said.revision == review.facts.revision
+
+
+def _kept(draft: Draft, kind: str) -> Says:
+    before = next((c for c in draft.world.status.conditions if c.type == kind), None)
+    return Says(before.status, before.reason, before.message) if before else Says(UNKNOWN, reasons.NOT_EVALUATED, "")
 
 
 def judge(draft: Draft) -> Judgement | None:
@@ -114,6 +127,9 @@ def _release(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
     if stable is not None and target.name == stable.name:
         return _settled(draft, stable)
     if target.in_progress and (against := consent.obstacles(draft, target)) and _waits(target):
+        review, before = draft.review(target), draft.world.status
+        if review is not None and _asks_again(draft, review) and before.phase and before.message:
+            return before.phase, before.message
         awaited = against[0].reason == reasons.AWAITING_APPROVAL
         where = f"{target.name}: {against[0].message}; {serving}"
         return Phase.AWAITING_APPROVAL if awaited else Phase.EVALUATING, where

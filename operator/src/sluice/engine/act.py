@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from sluice.api.base import format_time
+from sluice.api.governanceevidence import EvidenceKind
 from sluice.core import evidence, httproute, inferenceservice, objects, reasons
 from sluice.core.objects import Object
 from sluice.core.plan import Event, EventType, NewRevision, Plan
@@ -49,9 +50,10 @@ class Actor:
                 revision's status could not be written, nothing else was: a decision is on record before its effect.
         """
         key, before = Key(world.namespace, world.name), self._writes.count
-        await self._keep_evidence(world, plan)
+        refused = await self._keep_evidence(world, plan)
         for write in plan.statuses:
-            await self._writes.status(MODEL_REVISIONS, key.namespace, write.revision, write.status.dump())
+            status = write.unmoved if write.unmoved is not None and write.revision in refused else write.status
+            await self._writes.status(MODEL_REVISIONS, key.namespace, write.revision, status.dump())
         measures.count(world, plan)
         self._say(key, plan, about_creation=False)
         errors = [error async for error in self._objects(world, plan)]
@@ -84,8 +86,13 @@ class Actor:
             said = {"conditions": [ready, *others], "message": ready["message"]}
             await self._writes.status(MODEL_DEPLOYMENTS, *key, status | said)
 
-    async def _keep_evidence(self, world: World, plan: Plan) -> None:
-        """Keep what the records will refer to. If it is refused, that is said; no rollback waits for paper."""
+    async def _keep_evidence(self, world: World, plan: Plan) -> set[str]:
+        """Keep what the records will refer to. If it is refused, that is said; no rollback waits for paper.
+
+        Returns:
+            The revisions whose older records could not be kept in a document, and so must stay in the status.
+        """
+        refused = set()
         for document in plan.evidence:
             owner = self._uid(Key(world.namespace, world.name), document.revision)
             try:
@@ -96,6 +103,9 @@ class Actor:
                 message = f"evidence of {document.revision} could not be kept: {error}"
                 event = Event(EventType.WARNING, reasons.EVIDENCE_REFUSED, message[:1024], document.revision)
                 self._tell(Key(world.namespace, world.name), event)
+                if document.kind is EvidenceKind.RECORDS:
+                    refused.add(document.revision)
+        return refused
 
     async def _answer(self, key: Key, plan: Plan) -> None:
         """Tell people what came of their decisions."""

@@ -29,6 +29,7 @@ from sluice.edges.kinds import (
 from sluice.edges.kube import Kube, KubeError
 from sluice.edges.prometheus import Prometheus
 from sluice.edges.registry import Registry
+from sluice.edges.rules import RuleWorker
 from sluice.engine.act import Actor
 from sluice.engine.aliases import Aliases
 from sluice.engine.dryrun import DryRun
@@ -36,10 +37,12 @@ from sluice.engine.evaluator import Evaluator
 from sluice.engine.hostnames import Hostnames
 from sluice.engine.observe import Observer
 from sluice.engine.oversight import Overseer, Sources
+from sluice.engine.policies import Policies
 from sluice.engine.queue import Queue
 from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers, Resync
+from sluice.engine.rules import Rules
 from sluice.engine.store import Key, Store, owner_of
 from sluice.engine.surroundings import Surroundings
 
@@ -104,6 +107,9 @@ class Operator:
             self._signature,
         )
         self._dry_run = DryRun(self.store, kube, self._evaluator, clock)
+        self._rule_worker = RuleWorker()
+        self._rules = Rules(self._rule_worker, self.queue.add)
+        self._policies = Policies(self.store, kube, self._rule_worker, clock)
         refusals = Refusals()
         observer = Observer(
             store=self.store,
@@ -121,6 +127,7 @@ class Operator:
             kube=kube,
             observer=observer,
             evaluator=self._evaluator,
+            rules=self._rules,
             actor=Actor(self.store, kube, settings.logger_url, refusals, self._tell),
             clock=clock,
         )
@@ -151,10 +158,14 @@ class Operator:
             _every(_API_SECONDS, "looking for APIs", self._await_apis),
             _every(_SURROUNDINGS_SECONDS, "looking at what governance relies on", self._look_around),
             self._dry_run.run(),
+            self._policies.run(),
         ]
-        async with asyncio.TaskGroup() as group:
-            for loop in loops:
-                group.create_task(loop)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for loop in loops:
+                    group.create_task(loop)
+        finally:
+            await self._rule_worker.close()
 
     async def relist(self) -> None:
         """Heal what a watch may have missed, and decide about every deployment afresh."""
@@ -174,8 +185,9 @@ class Operator:
     def _sources(self, surroundings: Surroundings | None) -> Sources:
         logging_on = self._settings.logger_url is not None
         if surroundings is None:
-            return Sources(logging=logging_on, wake=self.queue.add)
+            return Sources(rules=self._rules.outcomes, logging=logging_on, wake=self.queue.add)
         return Sources(
+            rules=self._rules.outcomes,
             evidence=surroundings.evidence,
             identities=surroundings.identities,
             guards=surroundings.guards,
@@ -187,6 +199,8 @@ class Operator:
         """Something is not as it was: whom does that concern?"""
         if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS):
             self._dry_run.wake()
+        if kind == GOVERNANCE_POLICIES:
+            self._policies.wake()
         if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS, GATEWAYS, GOVERNANCE_POLICIES):
             self._wake_all()
         elif (owner := owner_of(kind, item)) is not None:

@@ -48,7 +48,8 @@ class Sources:
     guards: Callable[[], tuple[Guard, ...]] = tuple
     seal: Callable[[str, str], Seal | None] = lambda _namespace, _revision: None
     """By namespace and revision: how far its records are signed and anchored."""
-    rules: Callable[[], Mapping[str, RuleOutcome]] = dict
+    rules: Callable[[Key], Mapping[str, RuleOutcome]] = lambda _key: {}
+    """What custom rules came to, of those that the deployment's last decision asked about."""
     anchoring: bool = False
     logging: bool = False
     wake: Callable[[Key], None] = field(default=lambda _key: None)
@@ -86,7 +87,7 @@ class Overseer:
             seals={r.name: seal for r in revisions if (seal := self._sources.seal(key.namespace, r.name))},
             anchoring=self._sources.anchoring,
             logging=self._sources.logging,
-            rules=self._sources.rules() if governed else {},
+            rules=self._sources.rules(key) if policies else {},
         )
 
     def _policies(self, namespace: str, stated: list[Governance | None]) -> tuple[Policy, ...]:

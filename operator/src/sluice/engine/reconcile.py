@@ -15,6 +15,7 @@ from sluice.engine.act import Actor
 from sluice.engine.evaluator import Evaluator
 from sluice.engine.observe import Observer, UnreadableError
 from sluice.engine.queue import Queue
+from sluice.engine.rules import Rules
 from sluice.engine.store import Key, Store
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Reconciler:
         kube: Writer,
         observer: Observer,
         evaluator: Evaluator,
+        rules: Rules,
         actor: Actor,
         clock: Callable[[], datetime],
     ) -> None:
@@ -42,6 +44,7 @@ class Reconciler:
         self._kube = kube
         self._observer = observer
         self._evaluator = evaluator
+        self._rules = rules
         self._actor = actor
         self._clock = clock
 
@@ -68,10 +71,12 @@ class Reconciler:
             return
         if world is None:
             self._evaluator.want(key, ())
+            self._rules.want(key, ())
             self._actor.forget(key)
             return
         plan = decide(world, self._clock())
         self._evaluator.want(key, plan.evaluations)
+        self._rules.want(key, plan.questions)
         if await self._actor.carry_out(world, plan):
             self._queue.add(key)  # the watch will bring our own writes back as no news
         if plan.requeue_after is not None:

@@ -236,6 +236,8 @@ def facts(**changes: Any) -> Facts:
         "required": (VALIDATOR, OWNER),
         "decisions": APPROVED,
         "weight": 25,
+        "started": True,
+        "stepped": True,
         "records": RECORDS,
         "seal": Seal(
             sequence=RECORDS[-1].sequence,

@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 
 from sluice.api.governance import EvidenceReference
 from sluice.api.modelrevision import Column
-from sluice.api.record import RecordKind
 from sluice.core.governance.control import Finding, error
 from sluice.core.governance.facts import Facts, Stage
 
@@ -36,8 +35,6 @@ TAGS = {
 }
 """Tags of the model version that controls read, beside those that the evidence itself consists of."""
 
-_RUN = {RecordKind.STARTED, RecordKind.STEP_STARTED, RecordKind.PROMOTED, RecordKind.REUSED}
-
 
 def unread(facts: Facts) -> Finding:
     """The registry was not read."""
@@ -49,17 +46,13 @@ def unread(facts: Facts) -> Finding:
 
 
 def started(facts: Facts) -> bool:
-    """Whether its workload was ever asked for. In doubt yes: then its data must be there."""
-    if facts.stage is Stage.CONTINUOUS or (facts.records and facts.records[0].sequence > 0):
-        return True
-    return any(record.kind in _RUN for record in facts.records)
+    """Whether its workload was ever asked for: from then on its data must be there."""
+    return facts.started or facts.stage is Stage.CONTINUOUS
 
 
 def taking_traffic(facts: Facts) -> bool:
-    """Whether it was ever given a step, live or shadow. In doubt yes."""
-    if facts.stage is Stage.CONTINUOUS or (facts.records and facts.records[0].sequence > 0):
-        return True
-    return any(record.kind in _RUN - {RecordKind.STARTED} for record in facts.records)
+    """Whether it was ever given a step, live or shadow."""
+    return facts.stepped or facts.stage is Stage.CONTINUOUS
 
 
 def plain(text: str) -> str:

@@ -58,8 +58,7 @@ def blocking(results: Iterable[ControlResult]) -> tuple[ControlResult, ...]:
 
 
 def severity_for(severity: Severity, tier: RiskTier | None) -> Severity:
-    """The catalogue's severity is that of tier High, and of a tier that is not stated; each lower tier is a "
-    "step less."""
+    """The catalogue's severity is that of tier High, and of one that is not stated; each lower tier is a step less."""
     return SEVERITIES[min(SEVERITIES.index(severity) + _STEPS_DOWN[tier], len(SEVERITIES) - 1)]
 
 

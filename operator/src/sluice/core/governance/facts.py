@@ -144,6 +144,8 @@ class Facts:
     """All exceptions that name this deployment."""
     started: bool = False
     """Whether its workload was asked for: before that nothing can have been measured."""
+    stepped: bool = False
+    """Whether a step of its plan was seen to apply: before that no requests reached it, nor copies of them."""
     weight: int = 0
     """The share of live traffic that the next step would give it, in percent."""
     records: tuple[Record, ...] = ()

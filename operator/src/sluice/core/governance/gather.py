@@ -54,6 +54,7 @@ def facts(world: World, revision: Revision, stable: Revision | None, now: dateti
         decisions=over.decisions,
         waivers=over.waivers,
         started=revision.status.started_at is not None,
+        stepped=any(step.started_at is not None for step in revision.status.steps),
         weight=weight,
         records=tuple(revision.status.records[-1:]),
         chain_problem=over.chain_problems.get(revision.name, ""),

@@ -15,6 +15,7 @@ from sluice.api.governance import (
 from sluice.api.governancepolicy import Before
 from sluice.core import reasons
 from sluice.core.governance import approval, custom, evaluate, gather
+from sluice.core.governance.custom import Asked
 from sluice.core.governance.facts import Decision, Facts
 from sluice.core.governance.standing import Standing
 from sluice.core.identity import digest
@@ -45,8 +46,8 @@ class Review:
     results: tuple[ControlResult, ...]
     approvals: tuple[ApprovalState, ...]
     rejections: tuple[Decision, ...]
-    questions: tuple[custom.Question, ...] = ()
-    """Custom rules whose outcome is not known yet."""
+    custom: Asked = Asked()
+    """What the policies' own rules say. Their results are among the results."""
 
     def obstacles(self, before: Before) -> tuple[Obstacle, ...]:
         """What stands against the release's start, or against its promotion (which includes the former)."""
@@ -67,7 +68,7 @@ class Review:
     def undecided(self) -> bool:
         """Whether something is only being read: no reason to write anything yet."""
         unread = self.facts.evidence is None and not self.facts.evidence_problem and bool(self.results)
-        return unread or bool(self.questions)
+        return unread or self.custom.pending
 
     @property
     def digest(self) -> str:
@@ -131,13 +132,13 @@ def of(world: World, revision: Revision, stable: Revision | None, now: datetime)
         return None
     weight = gather.next_weight(revision, stable)
     facts = gather.facts(world, revision, stable, now, weight=weight)
-    own, questions = custom.results(facts, world.oversight.policies, world.oversight.rules)
+    own = custom.ask(facts, world.oversight.policies, world.oversight.rules)
     return Review(
         facts=facts,
-        results=evaluate.evaluate(facts, world.oversight.policies, own),
+        results=evaluate.evaluate(facts, world.oversight.policies, own.results),
         approvals=approval.states(facts),
         rejections=approval.rejections(facts),
-        questions=questions,
+        custom=own,
     )
 
 
