@@ -30,6 +30,8 @@ CHARTS = (ROOT, ROOT / "charts" / "operator", ROOT / "charts" / "monitor")
         pytest.param({"global": {"prometheus": {"url": "prometheus:9090"}}}, "/global/prometheus/url", id="no URL"),
         pytest.param({"global": {"image": {"pullPolicy": "Sometimes"}}}, "/global/image/pullPolicy", id="policy"),
         pytest.param({"monitor": {"persistence": {"size": "much"}}}, "/persistence/size", id="quantity"),
+        pytest.param({"monitor": {"rows": {"url": "gs://bucket"}}}, "/rows/url", id="store"),
+        pytest.param({"monitor": {"checkpointSeconds": 0}}, "/checkpointSeconds", id="too often"),
     ],
 )
 def test_a_mistake_is_refused_in_words_that_name_it(values: Values, said: str) -> None:

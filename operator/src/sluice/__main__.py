@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NoReturn
 
 import aiohttp
@@ -19,6 +20,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from sluice import __version__
+from sluice.api.sender import WeakKeyError, read_keys
 from sluice.edges import metrics
 from sluice.edges.evidence import EvidenceReader
 from sluice.edges.kinds import MODEL_DEPLOYMENTS
@@ -69,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
         help="where KServe sends requests and responses; empty for nowhere",
     )
     option(
+        "--sender-keys",
+        default=environment("SENDER_KEYS", ""),
+        help="file of keys by which sluice-monitor knows loggers, one a line; empty for none",
+    )
+    option(
         "--tracking-uri",
         default=os.environ.get("MLFLOW_TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
         help="MLflow (environment: MLFLOW_TRACKING_URI)",
@@ -102,6 +109,7 @@ async def serve(options: argparse.Namespace) -> NoReturn:
         prometheus_url=options.prometheus_url,
         monitor_url=options.monitor_url,
         logger_url=options.logger_url or None,
+        sender_key=_read_sender_key(options.sender_keys),
         tick=options.tick,
         resync=options.resync,
         workers=options.workers,
@@ -126,6 +134,16 @@ async def serve(options: argparse.Namespace) -> NoReturn:
             _end(1)
     log.info("told to stop")
     _end(0)
+
+
+def _read_sender_key(path: str) -> bytes | None:
+    """The key that tokens are made with: the first of the file. No file, no key; a bad one ends the process."""
+    if not path:
+        return None
+    try:
+        return read_keys(Path(path).read_text())[0]
+    except (OSError, WeakKeyError) as error:
+        sys.exit(f"sender keys: {error}")
 
 
 async def _lead(kube: Kube, options: argparse.Namespace, operate: Callable[[], Awaitable[None]]) -> None:

@@ -14,6 +14,7 @@ import aiohttp
 from sluice.api.modelrevision import Column, ModelRevisionSpec
 from sluice.core.objects import Object
 from sluice.core.plan import Event
+from sluice.core.sink import Sink
 from sluice.edges import metrics
 from sluice.edges.drift import DriftService
 from sluice.edges.events import Events
@@ -67,6 +68,13 @@ class Settings:
     workers: int = 8
     namespaces: tuple[str, ...] = ()
     """Where to look; empty means everywhere."""
+    sender_key: bytes | None = None
+    """What the tokens in the URLs of KServe's loggers are made with; None where sluice-monitor asks for none."""
+
+    @property
+    def sink(self) -> Sink | None:
+        """Where KServe sends requests and responses; None for nowhere."""
+        return Sink(self.logger_url, self.sender_key) if self.logger_url is not None else None
 
 
 def utcnow() -> datetime:
@@ -128,7 +136,7 @@ class Operator:
             observer=observer,
             evaluator=self._evaluator,
             rules=self._rules,
-            actor=Actor(self.store, kube, settings.logger_url, refusals, self._tell),
+            actor=Actor(self.store, kube, settings.sink, refusals, self._tell),
             clock=clock,
         )
 
@@ -183,7 +191,7 @@ class Operator:
             self._wake_all()
 
     def _sources(self, surroundings: Surroundings | None) -> Sources:
-        logging_on = self._settings.logger_url is not None
+        logging_on = self._settings.sink is not None
         if surroundings is None:
             return Sources(rules=self._rules.outcomes, logging=logging_on, wake=self.queue.add)
         return Sources(
