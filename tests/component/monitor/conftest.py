@@ -39,18 +39,22 @@ class Answer(NamedTuple):
 class Monitor:
     """A running ``sluice-monitor``."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, **settings: object) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        chosen = {"host": "127.0.0.1", "port": self._port, "reports_dir": folder / "reports"} | settings
+            self.port = free.getsockname()[1]
+        chosen = {"host": "127.0.0.1", "port": self.port, "reports_dir": folder / "reports"} | settings
         arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-        self.log = folder / f"monitor-{self._port}.log"
+        self.log = folder / f"monitor-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sluice.monitor", *arguments], stdout=log, stderr=log, cwd=folder
+                [sys.executable, "-m", "sluice.monitor", *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env=os.environ | dict(environment or {}),
             )
-        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=GENEROUS)
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GENEROUS)
         self.since = datetime.now(UTC)
         """Rows sent from here on belong to the test."""
 
@@ -84,11 +88,14 @@ class Monitor:
         """A GET."""
         return self.request("GET", path)
 
-    def infer(self, revision: str, identity: str, request: object, response: object | None) -> None:
+    def infer(
+        self, revision: str, identity: str, request: object, response: object | None, request_id: str | None = None
+    ) -> None:
         """Both events of one inference, or the request's alone."""
         halves = [("request", request)] if response is None else [("request", request), ("response", response)]
         for half, body in halves:
-            answer = self.request("POST", "/events", json.dumps(body).encode(), event(revision, identity, half))
+            headers = event(revision, identity, half, request_id=request_id)
+            answer = self.request("POST", "/events", json.dumps(body).encode(), headers)
             assert answer.status == 202
 
     def ask(self, candidate: str, stable: str, **changes: object) -> Answer:
@@ -127,6 +134,12 @@ class Monitor:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(GENEROUS)
 
+    def kill(self) -> None:
+        """SIGKILL: no last words."""
+        self._connection.close()
+        self.process.kill()
+        self.process.wait()
+
     @staticmethod
     def eventually(condition: Callable[[], bool]) -> None:
         """Returns once the condition holds, fails when it never does."""
@@ -136,9 +149,12 @@ class Monitor:
             time.sleep(0.05)
 
 
-def event(revision: str, identity: str, half: str, namespace: str = "models") -> dict[str, str]:
+def event(
+    revision: str, identity: str, half: str, namespace: str = "models", request_id: str | None = None
+) -> dict[str, str]:
     """The headers of KServe's logger."""
     return {
+        "ce-metadata": json.dumps({"X-Request-Id": [request_id]} if request_id else {}),
         "content-type": "application/json",
         "ce-specversion": "1.0",
         "ce-type": KIND + half,
