@@ -38,8 +38,8 @@ images: uv ## Rebuild and import the images whose sources changed
 ##@ Use
 
 .PHONY: demo
-demo: uv cluster ## Five releases on a real cluster: good ones promoted, bad ones rolled back (about 6 min once built)
-	@$(RUN) python -m hack.demo
+demo: uv ## Five releases on a real cluster: good ones promoted, bad ones rolled back (about 6 min once built)
+	@$(RUN) python -m hack.demo $(OPTIONS)
 
 ##@ Check
 

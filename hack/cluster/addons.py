@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from hack.cluster import binaries, cache, components, layout
+from hack.cluster import binaries, cache, components, layout, processes
 
 _MANIFESTS = Path(__file__).parent / "manifests"
 _APPLIED = layout.DIRECTORY / "applied.json"
@@ -48,9 +48,17 @@ def definitions() -> None:
     if _remembered().get("definitions") != cache.key(text):
         # Unchecked: they are as their projects ship them, and checking five megabytes takes as long as storing them.
         apply(text, "--validate=false")
-        kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        if not processes.wait(_established, 120, every=1):
+            kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=5s")  # says which is not
         _APPLIED.write_text(json.dumps(_remembered() | {"definitions": cache.key(text)}))
     apply(_manifest("kserve.yaml"))
+
+
+def _established() -> bool:
+    """Whether every CRD is served. `kubectl wait` gives up at one so new that it has no conditions yet."""
+    found = json.loads(kubectl("get", "crd", "--output=json"))["items"]
+    said = [item.get("status", {}).get("conditions") or [] for item in found]
+    return all(any(c["type"] == "Established" and c["status"] == "True" for c in conditions) for conditions in said)
 
 
 def webhooks() -> None:

@@ -84,6 +84,7 @@ PARTS = (
     ),
     Part("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, 1.8),
     Part("coredns", {"coredns": "."}, 2.4),
+    Part("versitygw", {"versitygw": "github.com/versity/versitygw/cmd/versitygw"}, 1.7),
 )
 
 

@@ -111,7 +111,7 @@ def _start() -> None:
     with task("etcd and kube-apiserver", "5 s"):
         plane.start()
     parts = catalogue()
-    with task("Node, name service, Prometheus and MLflow", "10 s"):
+    with task("Node, name service, Prometheus, MLflow and the records store", "10 s"):
         addons.base()
         early = [part for name, part in parts.items() if name not in ("kserve", "envoy-gateway")]
         _start_all(early, processes)

@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hack.cluster import binaries, cache, environment, layout, node, observability
+from minio.error import MinioException
+from urllib3.exceptions import HTTPError
+
+from hack.cluster import binaries, cache, environment, layout, node, observability, recordstore
 from hack.cluster.processes import Processes, wait
 
 CONTAINERD = "/usr/bin/containerd"
@@ -78,7 +81,11 @@ def _listens(path: Path) -> Callable[[], bool]:
 
 def catalogue() -> dict[str, Component]:
     """All but etcd and kube-apiserver, in the order in which they start."""
-    makers = (containerd, _controllers, _scheduler, _kubelet, _proxy, _coredns, _prometheus, _mlflow, _kserve, _envoy)
+    makers = (
+        containerd,
+        *(_controllers, _scheduler, _kubelet, _proxy, _coredns),
+        *(_prometheus, _mlflow, _records_store, _kserve, _envoy),
+    )
     found = [make() for make in makers]
     return {component.name: component for component in found}
 
@@ -229,6 +236,20 @@ def _mlflow() -> Component:
     }
     ready = answers(f"http://{layout.GATEWAY}:{layout.MLFLOW_PORT}/health")
     return Component("mlflow", command, ready, environment=settings, patience=180)
+
+
+def _records_store() -> Component:
+    local = f"127.0.0.1:{layout.RECORDS_PORT}"
+    command = recordstore.command(layout.DIRECTORY / "records-store", local, f"{layout.GATEWAY}:{layout.RECORDS_PORT}")
+
+    def ready() -> bool:
+        try:
+            recordstore.make_bucket(local)
+        except (MinioException, HTTPError):
+            return False
+        return True
+
+    return Component("records-store", command, ready, environment=recordstore.environment())
 
 
 def _kserve() -> Component:

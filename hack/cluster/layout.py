@@ -28,6 +28,7 @@ DNS = "10.96.0.10"
 PORTS = Ports(apiserver=6443, etcd=2379, etcd_peer=2380)
 PROMETHEUS_PORT = 9090
 MLFLOW_PORT = 5000
+RECORDS_PORT = 7070
 TAKEN = {
     "kube-apiserver": (PORTS.apiserver,),
     "etcd": (PORTS.etcd, PORTS.etcd_peer),
@@ -40,6 +41,7 @@ TAKEN = {
     "envoy-gateway": (8080, 8081, 18000, 18002, 19000, 19001),
     "prometheus": (PROMETHEUS_PORT,),
     "mlflow": (MLFLOW_PORT,),
+    "records-store": (RECORDS_PORT,),
 }
 """Ports of the host that each process listens on."""
 

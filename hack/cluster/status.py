@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from hack.cluster import addons, binaries, bringup, images, imagestore, layout, processes
+from hack.cluster import addons, binaries, bringup, images, imagestore, layout, processes, recordstore
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ def facts() -> dict[str, Any]:
         "prometheusRules": str(layout.DIRECTORY / "prometheus" / "rules"),
         "mlflowUrl": f"http://{layout.GATEWAY}:{layout.MLFLOW_PORT}",
         "mlflowClusterUrl": "http://mlflow.mlflow.svc:5000",
+        "recordsUrl": recordstore.url(f"127.0.0.1:{layout.RECORDS_PORT}"),
+        "recordsClusterUrl": recordstore.url(f"records.records.svc:{layout.RECORDS_PORT}"),
         "hostAddress": layout.GATEWAY,
         "logs": str(layout.log_directory()),
         "images": {
@@ -75,7 +77,7 @@ def show(*, as_json: bool) -> bool:
         ports = " ".join(map(str, layout.TAKEN.get(row.name, ())))
         memory = f"{row.mebibytes:>5} MiB" if row.pid else ""
         print(f"{'✓' if row.state == 'running' else '✗'} {row.name:<26} {row.state:<8} {memory:<10} {ports}")
-    for label in ("kubeconfig", "gatewayAddress", "prometheusUrl", "mlflowUrl", "logs"):
+    for label in ("kubeconfig", "gatewayAddress", "prometheusUrl", "mlflowUrl", "recordsUrl", "logs"):
         print(f"  {label:<16} {found[label]}")
     for name, tags in found["images"].items():
         print(f"  image {name:<13} {tags['tag']}  =  {tags['fixed']}")

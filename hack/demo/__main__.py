@@ -45,6 +45,7 @@ class Demo:
         self.rows: list[Row] = []
         self.reports: list[Path] = []
         self.people: People | None = None
+        self.papers: list[Path] = []
         """Those of the act that is being played, if it needs any."""
 
     async def play(self, chosen: Sequence[Act]) -> None:
@@ -89,6 +90,7 @@ class Demo:
                 await self._ground.prometheus("start")
         if self.people is not None and record.candidate is not None:
             await self.people.review(record.candidate)
+            self.papers += self.people.papers
         return record
 
     def _over(self, record: Record) -> bool:
@@ -169,7 +171,7 @@ async def prepare(place: Ground, shown: View) -> None:
     shown.say("installing the chart (helm upgrade --install sluice . -n sluice-system)")
     await place.install()
     await place.clear()
-    for document in (*acts.gauges(), acts.policy()):
+    for document in (*acts.gauges(), acts.policy(anchored=place.store is not None)):
         await place.apply(document)
 
 
@@ -178,9 +180,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=50, help="rows a second (default: %(default)s)")
     every = ",".join(str(act.number) for act in ACTS)
     parser.add_argument("--acts", default=every, help="which acts to play; each needs those before it (default: all)")
-    other = parser.add_argument_group("a cluster of your own", "used if KUBECONFIG and --gateway are given")
+    other = parser.add_argument_group("a cluster of your own", "the one of KUBECONFIG, if --gateway is given")
     other.add_argument("--gateway", metavar="NAMESPACE/NAME", help="its Gateway")
-    other.add_argument("--gateway-address", metavar="HOST[:PORT]", help="where the Gateway answers from here")
+    other.add_argument("--gateway-address", metavar="IP[:PORT]", help="where the Gateway answers from here")
     other.add_argument("--mlflow", metavar="URL", help="MLflow from here")
     other.add_argument("--mlflow-inside", metavar="URL", help="MLflow from pods (default: the same)")
     other.add_argument("--prometheus-inside", metavar="URL", help="Prometheus from pods")
@@ -190,8 +192,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options; ends with what is missing or wrong, before anything is done."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.gateway is None:
+        return options
+    wanted = {"--gateway-address", "--mlflow", "--prometheus-inside"}
+    missing = sorted(name for name in wanted if getattr(options, name[2:].replace("-", "_")) is None)
+    if "KUBECONFIG" not in os.environ:
+        missing.insert(0, "KUBECONFIG in the environment")
+    if missing:
+        parser.error(f"a cluster of your own needs {', '.join(missing)} too")
+    if not all(options.gateway.partition("/")):
+        parser.error(f"--gateway {options.gateway}: write it as NAMESPACE/NAME")
+    try:
+        Target(options.gateway_address, "")
+    except ValueError as error:
+        parser.error(f"--gateway-address: {error}")
+    return options
+
+
 def _ground(options: argparse.Namespace) -> Ground:
-    if not (os.environ.get("KUBECONFIG") and options.gateway):
+    if options.gateway is None:
         return ground.own()
     return ground.given(
         gateway=options.gateway,
@@ -214,13 +237,14 @@ def _conclude(console: Console, demo: Demo, place: Ground, started: float) -> No
         f"kubectl get mrev -n {NAMESPACE} -o yaml     # each release's steps and verdicts",
         f"kubectl get events -n {NAMESPACE} --sort-by=.lastTimestamp",
         *(f"{report}     # why it was rolled back" for report in demo.reports),
+        *(f"{paper}     # what a reviewer reads of the last release" for paper in demo.papers),
     ):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
 
 
 def main() -> int:
     """Play the demo; 0 if every act ended as it should, 1 if not, 2 if it could not be played, 130 if interrupted."""
-    options, console, started = _parser().parse_args(), _console(), time.monotonic()
+    options, console, started = _options(), _console(), time.monotonic()
     chosen = [act for act in ACTS if str(act.number) in options.acts.split(",")]
     try:
         place = _ground(options)

@@ -88,14 +88,19 @@ def gauges() -> list[dict[str, Any]]:
     return found
 
 
-def policy() -> dict[str, Any]:
-    """The shipped policy of tier High for the demo's namespace, with holds as short as its steps."""
+def policy(*, anchored: bool) -> dict[str, Any]:
+    """The shipped policy of tier High for the demo's namespace, with holds as short as its steps.
+
+    Where there is no store to anchor records in, that they are not is shown and does not block.
+    """
     found: dict[str, Any] = yaml.safe_load((POLICIES / "tier-high.yaml").read_text())
     found["metadata"]["name"] = f"{NAMESPACE}-tier-high"
     found["spec"]["appliesTo"]["namespaces"] = [NAMESPACE]
     for control in found["spec"]["controls"]:
         if control["id"] == "GOV-ROL-01":
-            control["parameters"] = {"minBake": "30s"}
+            control["parameters"] = {"minBake": "30s", "maxFirstWeight": "25"}
+        if control["id"] == "GOV-AUD-02" and not anchored:
+            control["mode"] = "Warn"
     return found
 
 

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import yaml
 
-from hack.demo import data, keys
+from hack.cluster import recordstore
+from hack.demo import data, keys, sealing
 from hack.demo.acts import NAME, NAMESPACE, REGISTRY_NAMES
+from hack.demo.sealing import Store
 
 REPOSITORY = Path(__file__).parents[2]
 RELEASE = "sluice"
@@ -26,7 +29,11 @@ _CHUNK = 1 << 16
 
 
 class CommandError(Exception):
-    """A command failed; the message is what it said."""
+    """A command failed; ``said`` is what it said, and the message names the command too."""
+
+    def __init__(self, said: str, *command: str) -> None:
+        super().__init__(f"{' '.join(command)}: {said}" if command else said)
+        self.said = said
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,10 @@ class Ground:
     tag: str
     builds: tuple[str, ...]
     """Identities of the images behind the tag: other ones make Helm replace the pods."""
+    store: Store | None = None
+    """Where the heads of records are anchored."""
+    brings_runtime: bool = False
+    """Whether the demo must tell KServe of its model server, which the project's own cluster knows."""
 
     async def run(self, *command: str, stdin: str | None = None) -> str:
         """Run a command against this cluster and return what it printed.
@@ -66,13 +77,14 @@ class Ground:
         )
         out, err = await process.communicate(stdin.encode() if stdin else None)
         if process.returncode != 0:
-            raise CommandError(f"{' '.join(command)}: {(err or out).decode(errors='replace').strip()}")
+            raise CommandError((err or out).decode(errors="replace").strip(), *command)
         return out.decode()
 
     def _environment(self) -> dict[str, str]:
         # kubectl finds its plugin, `kubectl sluice`, on the path.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        return {**os.environ, "KUBECONFIG": self.kubeconfig, "PATH": path}
+        anchor = self.store.environment if self.store is not None else {}
+        return {**os.environ, **anchor, "KUBECONFIG": self.kubeconfig, "PATH": path}
 
     async def get(self, *arguments: str) -> dict[str, Any]:
         """``kubectl get`` as a document."""
@@ -95,7 +107,10 @@ class Ground:
         crds = (self.kubectl, "apply", "--server-side", "--force-conflicts", "--filename=crds/")
         await self.run(*crds)
         trusted = {keys.MODELS: keys.public(keys.MODELS).read_text()}
-        governance = {"identities": REGISTRY_NAMES, "trustedKeys": trusted}
+        governance = {"identities": REGISTRY_NAMES, "trustedKeys": trusted} | sealing.values(self.store)
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RELEASE_NAMESPACE}}
+        for document in (namespace, *sealing.secrets(RELEASE_NAMESPACE, self.store)):
+            await self.apply(document)
         await self.run(
             *(self.helm, "upgrade", "--install", RELEASE, str(REPOSITORY)),
             *(f"--namespace={RELEASE_NAMESPACE}", "--create-namespace", "--wait", "--timeout=4m", "--values=-"),
@@ -124,6 +139,8 @@ class Ground:
         """Remove what an earlier demo left, and wait until it is gone."""
         for name in ("namespace", "people"):
             await self.run(self.kubectl, "apply", f"--filename={REPOSITORY / f'hack/demo/manifests/{name}.yaml'}")
+        if self.brings_runtime:
+            await self.apply(runtime(f"{self.registry}/sluice-demo:{self.tag}"))
         await self._export()
         gone = ("--ignore-not-found", "--wait", "--timeout=120s", "--cascade=foreground")
         await self.run(self.kubectl, "delete", "modeldeployment", NAME, f"--namespace={NAMESPACE}", *gone)
@@ -134,7 +151,7 @@ class Ground:
         """What is governed cannot be deleted before it was exported."""
         target = data.cache() / "demo" / "before.jsonl"
         target.parent.mkdir(parents=True, exist_ok=True)
-        command = (self.kubectl, "sluice", "export", NAME, f"--namespace={NAMESPACE}", f"--file={target}", "--mark")
+        command = (self.kubectl, "sluice", "export", NAME, f"--namespace={NAMESPACE}", f"--out={target}", "--mark")
         with contextlib.suppress(CommandError):  # there is nothing to export
             await self.run(*command)
 
@@ -229,6 +246,7 @@ def running() -> Ground:
         registry=repository.rpartition("/")[0],
         tag=tag,
         builds=tuple(facts["images"][name]["fixed"].rpartition(":")[2] for name in ("operator", "monitor")),
+        store=Store(facts["recordsUrl"], facts["recordsClusterUrl"], recordstore.ACCESS_KEY, recordstore.SECRET_KEY),
     )
 
 
@@ -263,7 +281,17 @@ def given(
         registry=registry,
         tag=tag,
         builds=("", ""),
+        brings_runtime=True,
     )
+
+
+def runtime(image: str) -> dict[str, Any]:
+    """The demo's model server as a ServingRuntime of its namespace, which KServe prefers to those of the cluster."""
+    found: dict[str, Any] = yaml.safe_load((REPOSITORY / "hack/cluster/manifests/runtime.yaml").read_text())
+    found |= {"kind": "ServingRuntime", "metadata": {**found["metadata"], "namespace": NAMESPACE}}
+    (container,) = found["spec"]["containers"]
+    container["image"] = image
+    return found
 
 
 def _installed(name: str) -> str:

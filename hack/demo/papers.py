@@ -59,6 +59,8 @@ def file(run: str, model_uri: str, housing: Housing) -> None:
         mlflow.log_input(given, context=context)
     with tempfile.TemporaryDirectory() as scratch:
         files = Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=f"{scratch}/model"))
+        # MLflow's client leaves this beside what it downloads; it is none of the model's files.
+        (files / "registered_model_meta").unlink(missing_ok=True)
         beside = Path(scratch) / "beside"
         beside.mkdir()
         (beside / "MODEL_CARD.md").write_text(CARD)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hack.demo import data
+from hack.demo import data, keys
 from hack.demo.acts import NAME, NAMESPACE
 from hack.demo.ground import CommandError, Ground
 from hack.demo.observation import Observation
@@ -76,21 +76,33 @@ class People:
         """What the reviewers do afterwards: verify, read, export; and somebody tampers."""
         folder = data.cache() / "demo"
         folder.mkdir(parents=True, exist_ok=True)
-        await self._does("the record verifies", "verify", NAME, "--as", AUDITOR)
+        await self._does("the record verifies, and decides the same again", *self._verify(NAME, "--as", AUDITOR))
         report, export = folder / f"{revision}.html", folder / f"{NAME}.jsonl"
-        await self._does("the report is written", "report", NAME, "--revision", revision, "-f", str(report))
-        await self._does("the record is exported", "export", NAME, "--as", AUDITOR, "-f", str(export))
+        await self._does(
+            "the report is written", *self._checked("report", NAME), "--revision", revision, "--out", str(report)
+        )
+        await self._does("the record is exported", "export", NAME, "--as", AUDITOR, "--out", str(export))
         self.papers += [path for path in (report, export) if path.exists()]
         if export.exists():
             forged = folder / f"{NAME}-tampered.jsonl"
             changed = _tampered(export.read_text(), revision)
             forged.write_text(changed)
-            await self._fails("one word of a record changed in the export", "record", "verify", "--file", str(forged))
+            await self._does("so does the export, without the cluster", *self._verify("--file", str(export)))
+            title = "one word of a record changed in the export"
+            await self._fails(title, "record", *self._verify("--file", str(forged)))
         await self._status_is_written_by_nobody(revision)
 
+    def _verify(self, *arguments: str) -> tuple[str, ...]:
+        return (*self._checked("verify", *arguments), "--replay")
+
+    def _checked(self, *command: str) -> tuple[str, ...]:
+        """A command that checks the record, with all that it can be checked against."""
+        anchor = [f"--anchor={self.ground.store.url}"] if self.ground.store is not None else []
+        return (*command, f"--key={keys.public(keys.RECORDS)}", *anchor)
+
     async def _because(self) -> None:
-        code, said = await self._sluice("why", NAME)
-        self._note("kubectl sluice why names what blocks", said, good=code != 0 and "model-validator" in said)
+        _, said = await self._sluice("why", NAME)
+        self._note("kubectl sluice why names who must agree", said, good="approval by model-validator" in said)
 
     async def _approves(self, person: str, role: str, reason: str) -> None:
         # Guards that an upgrade has just installed prove nothing of what was made in the same second.
@@ -122,7 +134,7 @@ class People:
         try:
             return 0, await self.ground.run(*command)
         except CommandError as error:
-            return 1, str(error).partition(": ")[2]
+            return 1, error.said
 
     async def _until(self, reached: Callable[[Observation], bool]) -> bool:
         deadline = time.monotonic() + _PATIENCE
@@ -138,7 +150,7 @@ class People:
         return seen.message if seen is not None else ""
 
     def _note(self, title: str, said: str, *, good: bool) -> None:
-        words = " ".join(said.split())
+        words = " ".join(said.partition("\n\n")[0].split())  # a table follows what is said, if one does
         self.deeds.append(Deed(title, words, good))
         self.say(f"  {'✓' if good else '✗'} {title}: {words[:240]}")
 

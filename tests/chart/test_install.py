@@ -12,6 +12,7 @@ import pytest
 
 from hack.cluster import binaries
 from hack.cluster.controlplane import ControlPlane
+from sluice.api.crds import KINDS
 from tests.chart.helm import NAMESPACE, RELEASE, ROOT, program
 
 pytestmark = pytest.mark.component
@@ -63,7 +64,7 @@ def test_install_upgrade_and_uninstall_on_a_bare_server(server: Server) -> None:
 
     server.helm("uninstall", RELEASE)
     crds = server.kubectl("get", "crds", "--output=name").split()
-    assert len(crds) == 4, "Helm leaves CRDs, and with them every model deployment, in place"
+    assert len(crds) == len(KINDS), "Helm leaves CRDs, and with them every model deployment, in place"
 
 
 def test_the_restricted_standard_lets_every_pod_in(server: Server) -> None:

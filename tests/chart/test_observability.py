@@ -21,6 +21,7 @@ from hack.cluster import binaries
 from hack.cluster.controlplane import free_port
 from sluice.api.modeldeployment import Phase
 from sluice.api.modelrevision import RevisionPhase
+from sluice.core.governance.catalogue import CATALOGUE
 from sluice.edges.metrics import Deployments
 from sluice.monitor.telemetry import Metrics
 from tests.chart.helm import ROOT, named, render
@@ -43,7 +44,11 @@ def _series() -> dict[str, set[str]]:
         for collector, names in registry._collector_to_names.items():
             labels = set(getattr(collector, "_labelnames", ()))
             found |= {name: labels | ({"le"} if name.endswith("_bucket") else set()) for name in names}
-    status = {"phase": "Healthy", "traffic": [{"revision": "fraud-r1", "weight": 100}]}
+    governance = {
+        "controls": [{"id": "GOV-AUD-01", "verdict": "Pass", "mode": "Enforce", "severity": "Critical"}],
+        "approvals": [{"role": "validator", "required": 1, "given": 0}],
+    }
+    status = {"phase": "Healthy", "traffic": [{"revision": "fraud-r1", "weight": 100}], "governance": governance}
     deployment = {"metadata": {"namespace": "risk", "name": "fraud"}, "status": status}
     for family in Deployments(lambda: [deployment]).collect():
         found |= {sample.name: set(sample.labels) for sample in family.samples}
@@ -79,6 +84,12 @@ def test_alerts_name_phases_and_outcomes_that_exist() -> None:
     phases = {word for words in re.findall(r'phase=~?"([^"]+)"', text) for word in words.split("|")}
     assert phases <= set(Phase)
     assert set(re.findall(r'outcome="([^"]+)"', text)) <= set(RevisionPhase)
+
+
+def test_alerts_name_controls_that_exist() -> None:
+    named = set(re.findall(r'control="([^"]+)"', RULES.read_text()))
+    assert named == {"GOV-APP-03", "GOV-AUD-01", "GOV-AUD-02", "GOV-AUD-03", "GOV-INV-04"}
+    assert named <= CATALOGUE.keys()
 
 
 @pytest.mark.parametrize("panel", PANELS)

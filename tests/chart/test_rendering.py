@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.chart.helm import NAMESPACE, ROOT, helm, kinds, named, render
+from tests.chart.helm import NAMESPACE, ROOT, Manifest, helm, kinds, named, render
 
 
 def test_lint_has_nothing_to_say() -> None:
@@ -139,10 +139,24 @@ def test_what_the_operator_must_know_of_governance_is_mounted_in_one_volume() ->
     assert data["training.pem"].strip() == key
 
 
+def test_a_store_of_files_is_a_volume() -> None:
+    claim = {"persistentVolumeClaim": {"claimName": "records"}}
+    anchor = {"url": "file:///records", "volume": claim}
+    manifests = render({"global": {"governance": {"anchor": anchor}}})
+    pod = named(manifests, "Deployment", "sluice-operator")["spec"]["template"]["spec"]
+    assert {"name": "records", "mountPath": "/records"} in pod["containers"][0]["volumeMounts"]
+    assert {"name": "records"} | claim in pod["volumes"]
+
+
 def test_the_operator_is_told_the_guards_that_were_installed() -> None:
     manifests = render()
     told = yaml.safe_load_all(named(manifests, "ConfigMap", "sluice-guards")["data"]["guards.yaml"])
-    assert list(told) == [item for item in manifests if "AdmissionPolicy" in item["kind"]]
+    installed = [item for item in manifests if "AdmissionPolicy" in item["kind"]]
+    assert sorted(told, key=_address) == sorted(installed, key=_address)
+
+
+def _address(item: Manifest) -> tuple[str, str]:
+    return item["kind"], item["metadata"]["name"]
 
 
 def test_without_guards_nothing_of_them_is_left() -> None:

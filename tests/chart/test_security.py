@@ -40,6 +40,7 @@ RIGHTS = {
     ("serving.kserve.io", "inferenceservices"): READ | {"create", "patch", "delete"},
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
     ("gateway.networking.k8s.io", "gateways"): READ,
+    ("openreports.io", "reports"): {"get", "create", "patch", "delete"},  # of its own making, for policy dashboards
     ("apps", "deployments"): READ,
     ("", "pods"): READ,
     ("", "events"): {"create"},
@@ -186,6 +187,12 @@ def test_addresses_outside_the_cluster_open_their_port() -> None:
     policy = named(render({"global": addresses}), "NetworkPolicy", "sluice-operator")["spec"]
     assert [_summary(rule) for rule in policy["egress"][3:]] == [("anywhere", {443}), ("anywhere", {5000})]
     assert "ingress" not in policy  # nobody is named who could read metrics
+
+
+def test_the_port_of_the_records_store_is_open() -> None:
+    anchor = {"url": "s3://records/sluice?endpoint=https://minio.example.com:9000&retention=2190d"}
+    policy = named(render({"global": {"governance": {"anchor": anchor}}}), "NetworkPolicy", "sluice-operator")["spec"]
+    assert _summary(policy["egress"][-1]) == ("anywhere", {9000})
 
 
 def test_more_can_be_opened() -> None:

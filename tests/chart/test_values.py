@@ -29,6 +29,12 @@ CHARTS = (ROOT, ROOT / "charts" / "operator", ROOT / "charts" / "monitor")
         pytest.param({"monitoring": {"podMonitors": True}}, "/monitoring/podMonitors", id="a boolean for a choice"),
         pytest.param({"global": {"prometheus": {"url": "prometheus:9090"}}}, "/global/prometheus/url", id="no URL"),
         pytest.param({"global": {"image": {"pullPolicy": "Sometimes"}}}, "/global/image/pullPolicy", id="policy"),
+        pytest.param({"global": {"governance": {"anchor": {"url": "https://x/y"}}}}, "/anchor/url", id="no store"),
+        pytest.param(
+            {"global": {"governance": {"anchor": {"url": "file:///records"}}}},
+            "governance.anchor.volume",
+            id="no place",
+        ),
         pytest.param({"monitor": {"persistence": {"size": "much"}}}, "/persistence/size", id="quantity"),
         pytest.param({"monitor": {"rows": {"url": "gs://bucket"}}}, "/rows/url", id="store"),
         pytest.param({"monitor": {"checkpointSeconds": 0}}, "/checkpointSeconds", id="too often"),

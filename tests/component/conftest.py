@@ -41,7 +41,7 @@ def install(client: Api) -> None:
     for file in sorted(CRDS.glob("*.yaml")):
         definition = yaml.safe_load(file.read_text(encoding="utf-8"))
         client.create(definition)
-        _wait_until_served(client, definition)
+        wait_until_served(client, definition)
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +67,7 @@ def namespace(api: Api) -> str:
     return name
 
 
-def _wait_until_served(client: Api, definition: Manifest, patience: float = 30) -> None:
+def wait_until_served(client: Api, definition: Manifest, patience: float = 30) -> None:
     spec = definition["spec"]
     path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
     deadline = time.monotonic() + patience

@@ -225,6 +225,7 @@ class Succession:
     async def _round(self) -> None:
         """Everything that is due at this moment."""
         try:
+            await self._operator._await_apis()  # KServe's, which were made just now, may not be served yet
             self._operator._wake_all()
             await self._settle()
             await self._operator._evaluator.tick()

@@ -24,6 +24,9 @@ from tests.unit.api.structural import walk
 
 pytestmark = pytest.mark.component
 
+OF_PEOPLE = {"GovernancePolicy", "ModelDecision", "GovernanceException", "GovernanceEvidence"}
+"""The kinds of governance, whose rules are broken beside its other tests."""
+
 MODEL = 'give either version (such as "7") or alias (such as champion), not both and not neither'
 VERSION = 'must be the number of an MLflow model version, such as "7"; for a name use alias'
 SERVING = (
@@ -49,6 +52,7 @@ NAME = (
     "must be lower-case letters, digits and dashes, begin with a letter and not end with a dash, for it becomes part "
     "of the names of Services"
 )
+ROLE = "must be lower-case letters, digits and dashes, such as model-validator: it becomes the verb approve-<role>"
 IMMUTABLE = "a ModelRevision's spec never changes; change the ModelDeployment, and Sluice makes a new revision"
 ONE_OF_MONITOR = "a monitor is exactly one of slo, drift or workload; make one monitor for each"
 PARAMETER = "must have names of letters, digits and underscores that begin with a letter, such as maxMs"
@@ -98,6 +102,9 @@ DEPLOYMENTS_REFUSED = [
     pytest.param(rollout({**APPROVAL, "hold": "5m"}, ALL), f"{STEPS}[0]", STRAY_HOLD, id="hold-beside-an-approval"),
     pytest.param(rollout(weight(5, hold=None), ALL), f"{STEPS}[0]", NO_HOLD, id="a-weight-without-hold"),
     pytest.param(rollout(weight(5), weight(99)), STEPS, NOT_100, id="ending-at-99"),
+    pytest.param(
+        rollout({"approval": {"role": "The Boss"}}, ALL), f"{STEPS}[0].approval.role", ROLE, id="a-role-with-a-blank"
+    ),
     pytest.param(rollout(ALL, APPROVAL), STEPS, NOT_100, id="ending-with-an-approval"),
     pytest.param(rollout(shadow()), STEPS, NOT_100, id="ending-with-a-shadow"),
     pytest.param(rollout(weight(5), shadow(), ALL), STEPS, LATE_SHADOW, id="a-shadow-after-a-weight"),
@@ -227,6 +234,7 @@ def test_every_rule_has_been_broken_by_a_test_of_this_module() -> None:
     rules = {
         rule["message"]
         for kind in KINDS
+        if kind.name not in OF_PEOPLE
         for _, schema in walk(kind.schema(), "")
         for rule in schema.get(VALIDATIONS, ())
     }

@@ -17,6 +17,9 @@ from sluice.edges.kinds import HTTP_ROUTES, MODEL_DEPLOYMENTS, MODEL_MONITORS, K
 from sluice.edges.kube import Forbidden, Kube
 from sluice.edges.lease import Lease
 from tests.chart.helm import NAMESPACE, RELEASE, ROOT, program
+from tests.component.examples import deployment as admitted
+from tests.component.governance.acts import decision, evidence
+from tests.component.governance.guarded import eventually
 from tests.component.kube import Api, Refused
 from tests.component.rig import Rig
 from tests.component.test_operator import deployment, reasons_told, released
@@ -42,6 +45,18 @@ def limited_to(platform: Api, control_plane: ControlPlane, namespace: str) -> It
     assert done.returncode == 0, done.stderr
     yield namespace
     subprocess.run([program(), "uninstall", RELEASE, f"--namespace={NAMESPACE}"], env=environment, check=True)
+    eventually("the guards are forgotten", lambda: _unguarded(platform))
+
+
+def _unguarded(platform: Api) -> bool:
+    """Whether the API server admits again what the guards refuse: it goes on asking each of them for a while."""
+    try:
+        platform.create(admitted("default"), dryRun="All")
+        platform.create(evidence("default"), dryRun="All")
+        platform.create(decision("default", "Pause", "another"), dryRun="All")
+    except Refused:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from sluice.core.objects import Object
 from sluice.edges.kinds import EVENTS, HTTP_ROUTES, INFERENCE_SERVICES, MODEL_DEPLOYMENTS, MODEL_REVISIONS
-from sluice.edges.kube import NotFound
+from sluice.edges.kube import Access, Kube, NotFound
 from tests.component.rig import Rig
 
 pytestmark = pytest.mark.component
@@ -136,7 +136,11 @@ async def test_an_inferenceservice_with_a_field_added_by_hand_loses_it_again(rig
         await asyncio.sleep(1)
         service = await rig.get(INFERENCE_SERVICES, "scorer-r1")
         added = {"spec": {"predictor": {"nodeSelector": {"gpu": "yes"}, "minReplicas": 7}}}
-        await rig.kube.merge_patch(INFERENCE_SERVICES, service, added)
+        someone = await Kube.connect(Access(manager="kubectl-edit"))
+        try:
+            await someone.merge_patch(INFERENCE_SERVICES, service, added)
+        finally:
+            await someone.close()
 
         async def mended() -> bool:
             live = await rig.get(INFERENCE_SERVICES, "scorer-r1")
@@ -144,6 +148,14 @@ async def test_an_inferenceservice_with_a_field_added_by_hand_loses_it_again(rig
             return "nodeSelector" not in predictor and predictor["minReplicas"] == 1
 
         await rig.eventually("the InferenceService is ours again", mended)
+
+        async def recorded() -> bool:
+            status = (await rig.get(MODEL_REVISIONS, "scorer-r1"))["status"]
+            told = [(r["kind"], r["message"]) for r in status["records"] if r["kind"] in ("HandEdited", "Corrected")]
+            what = "InferenceService scorer-r1 was changed by hand by kubectl-edit (spec.predictor."
+            return [kind for kind, _ in told] == ["HandEdited", "Corrected"] and what in told[0][1]
+
+        await rig.eventually("it is on record, with who did it, until it is set right", recorded)
 
 
 async def test_a_deployment_deleted_in_mid_canary_is_let_go(rig: Rig) -> None:

@@ -40,7 +40,7 @@ def approved(cluster: Cluster, staffed: str, tmp_path: Path) -> Iterator[str]:
     }
     cluster.apply(policy)
     yield staffed
-    cluster.sluice("export", staffed, NAME, "--file", str(tmp_path / "export.jsonl"), "--mark")
+    cluster.sluice("export", staffed, NAME, "--out", str(tmp_path / "export.jsonl"), "--mark")
     cluster.kubectl("delete", "governancepolicy", staffed)
 
 
@@ -64,7 +64,7 @@ def test_a_rejection_ends_a_release_that_waits_for_a_person(cluster: Cluster, st
     cluster.apply(cluster.deployment(NAME, staffed, "2", rollout={"steps": steps, "progressDeadline": "10m"}))
     cluster.phase(NAME, staffed, "AwaitingApproval")
     assert half(cluster, staffed)
-    said = cluster.sluice("why", staffed, NAME, check=False)
+    said = cluster.sluice("why", staffed, NAME)
     assert "model-owner" in said
     assert "kubectl sluice approve" in said
     cluster.sluice("reject", staffed, NAME, "--as", "owen", "--reason", "not yet", "--yes", "--wait")

@@ -21,17 +21,22 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from sluice import __version__
 from sluice.api.sender import WeakKeyError, read_keys
-from sluice.edges import metrics
+from sluice.edges import anchor, metrics
 from sluice.edges.evidence import EvidenceReader
 from sluice.edges.kinds import MODEL_DEPLOYMENTS
 from sluice.edges.kube import Kube, own_namespace
 from sluice.edges.lease import Lease, LeaseLostError
 from sluice.edges.registry import Registry
+from sluice.edges.signing import KeyFileError, Signer
 from sluice.engine.operator import Operator, Settings
+from sluice.engine.sealer import Sealing
 from sluice.engine.surroundings import SETTINGS, Surroundings
 from sluice.watch import watch
 
 log = logging.getLogger("sluice")
+
+SIGNING_KEY = SETTINGS / "signing" / "key.pem"
+"""Where the chart mounts it."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
@@ -80,6 +85,17 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("MLFLOW_TRACKING_URI", "http://mlflow.mlflow.svc:5000"),
         help="MLflow (environment: MLFLOW_TRACKING_URI)",
     )
+    option(
+        "--anchor-url",
+        default=environment("ANCHOR_URL", ""),
+        help="write-once store for the heads of records: s3://bucket/prefix?endpoint=… or file:///directory",
+    )
+    option(
+        "--signing-key",
+        type=Path,
+        default=environment("SIGNING_KEY", ""),
+        help=f"PEM file with the private key that records are signed with (default: {SIGNING_KEY}, if there is one)",
+    )
     option("--tick", type=float, default=float(environment("TICK", "5")), help="seconds between rounds of verdicts")
     option("--resync", type=float, default=float(environment("RESYNC", "300")), help="seconds between full lists")
     option("--workers", type=int, default=int(environment("WORKERS", "8")), help="reconciles at a time")
@@ -99,10 +115,28 @@ def main() -> None:
         handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    asyncio.run(serve(options))
+    try:
+        sealing = sealing_of(options)
+    except (KeyFileError, anchor.AnchorURLError) as error:
+        sys.exit(f"records cannot be sealed as asked: {error}")
+    asyncio.run(serve(options, sealing))
 
 
-async def serve(options: argparse.Namespace) -> NoReturn:
+def sealing_of(options: argparse.Namespace) -> Sealing:
+    """What records are sealed with.
+
+    Raises:
+        KeyFileError: the key cannot be used.
+        AnchorURLError: the URL names no store.
+    """
+    stated: Path | None = options.signing_key if str(options.signing_key) not in ("", ".") else None
+    key = stated or (SIGNING_KEY if SIGNING_KEY.exists() else None)
+    if key is not None:
+        Signer.load(key)
+    return Sealing(key, anchor.connect(options.anchor_url) if options.anchor_url else None)
+
+
+async def serve(options: argparse.Namespace, sealing: Sealing) -> NoReturn:
     """Serve metrics and probes at once, operate while the Lease is held, and end the process."""
     namespaces = tuple(options.namespace or filter(None, os.environ.get("SLUICE_NAMESPACES", "").split(",")))
     settings = Settings(
@@ -120,7 +154,8 @@ async def serve(options: argparse.Namespace) -> NoReturn:
         keys = SETTINGS / "trusted-keys"
         evidence = EvidenceReader(options.tracking_uri, trusted_keys=keys if keys.is_dir() else None)
         registry = Registry(options.tracking_uri)
-        operator = Operator(kube, session, settings, registry, surroundings=Surroundings(kube, evidence))
+        surroundings = Surroundings(kube, evidence)
+        operator = Operator(kube, session, settings, registry, surroundings=surroundings, sealing=sealing)
         metrics.BUILD.info({"version": __version__})
         REGISTRY.register(metrics.Deployments(lambda: operator.store.all(MODEL_DEPLOYMENTS)))
         await _serve_probes(operator, options.port, options.resync)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.component.governance.guarded import Guarded, started
+from tests.component.platform import install_platform
 
 _numbers = itertools.count(1)
 
@@ -17,6 +18,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """The chart's guards on a real API server that can mutate by policy."""
     with started(tmp_path_factory.mktemp("guarded")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def prepared(guarded: Guarded) -> Guarded:
+    """The API server with KServe's and the Gateway API's kinds, and a Gateway."""
+    guarded.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateways"}})
+    install_platform(guarded.admin)
+    return guarded
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_enforce_refuses_and_warn_shows(guarded: Guarded, governed: tuple[str, l
     made.append(guarded.admin.create(policy("enforces", "Enforce", {"namespaces": [namespace]}, ["GOV-ROL-03"])))
     refusal = "GOV-ROL-03 (policy enforces): spec.governance does not name runbook and escalation"
     eventually("it enforces", lambda: refusal in says(guarded, deployment(namespace, name="denied")))
-    done = guarded.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(deployment(namespace, name="n")), check=False)
+    done = guarded.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(deployment(namespace, name="refused")), check=False)
     assert done.returncode != 0
     assert refusal in done.stderr
 

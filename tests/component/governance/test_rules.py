@@ -47,8 +47,12 @@ async def test_a_rule_is_compiled_when_it_is_written_evaluated_when_it_is_needed
         )
         await written(rig, f"facts.namespace != '{rig.namespace}'", "True")
         await rig.kube.apply(MODEL_DEPLOYMENTS, deployment(rig, "1"))
-        status = await rig.says("GovernanceSatisfied", "GovernanceBlocked")
-        assert "CUSTOM-ours: it is not ours; make it so" in condition(status, "GovernanceSatisfied")["message"]
+
+        async def held() -> bool:
+            status = await rig.says("GovernanceSatisfied", "GovernanceBlocked")  # first while it is being evaluated
+            return "CUSTOM-ours: it is not ours; make it so" in condition(status, "GovernanceSatisfied")["message"]
+
+        await rig.eventually("the release is held against the rule", held)
         assert await rig.kube.list(INFERENCE_SERVICES, rig.namespace) == []
 
         await written(rig, "facts.stated.riskTier == 'High'", "True")

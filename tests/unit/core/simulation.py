@@ -175,6 +175,7 @@ class Cluster:
                 self.oversight,
                 evidence=dict.fromkeys(self.revisions, EVIDENCE),
                 decisions=tuple(replace(d, answer=self.answers.get(d.name)) for d in self.oversight.decisions),
+                waivers=tuple(replace(w, answer=self.answers.get(w.name)) for w in self.oversight.waivers),
             ),
         )
 
@@ -219,7 +220,7 @@ class Cluster:
             self.revisions.pop(name)
             yield
         for answer in plan.answers:
-            self.answers[answer.decision] = answer.condition
+            self.answers[answer.name] = answer.condition
             yield
         if plan.status != self.status:
             self.status = plan.status

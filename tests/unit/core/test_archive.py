@@ -15,7 +15,7 @@ from sluice.core.decide import decide
 from sluice.core.governance.facts import Guard
 from sluice.core.plan import NewEvidence
 from sluice.core.records import Entry, Head
-from tests.unit.core.examples import revision, world
+from tests.unit.core.examples import revision
 from tests.unit.core.people import INTACT, govern
 from tests.unit.core.simulation import START, Cluster, Crash, released
 
@@ -143,7 +143,7 @@ def test_long_messages_move_sooner_and_fit_a_document() -> None:
     assert len(move.kept) < archive.KEEP
     assert archive.parse(move.document) == list(move.moved)
     wanted = NewEvidence("fraud-r1", EvidenceKind.RECORDS, move.digest, move.document)
-    assert evidence.decode(evidence.build(world(revisions=(revision(1),)), wanted, "uid")) == move.document
+    assert evidence.decode(evidence.build("risk", "fraud", wanted, "uid", governed=True)) == move.document
 
 
 def test_a_status_names_the_latest_documents_only_and_the_records_name_all() -> None:

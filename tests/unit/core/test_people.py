@@ -47,6 +47,49 @@ def test_a_governed_release_runs_nothing_before_it_is_approved_and_goes_on_by_it
     sound(cluster)
 
 
+def told_of_governance(cluster: Cluster) -> list[tuple[str, str]]:
+    """Type and reason of the events in which governance holds a release, or lets it go."""
+    about = (reasons.GOVERNANCE_BLOCKED, reasons.GOVERNANCE_SATISFIED, reasons.FROZEN)
+    return [(str(event.type), event.reason) for event in cluster.events if event.reason in about]
+
+
+def test_it_is_told_once_that_governance_holds_a_release_and_once_that_it_does_no_more() -> None:
+    cluster = Cluster(spec("1"))
+    govern(cluster, VALIDATOR)
+    cluster.settle()
+    cluster.run(3600, every=60)
+    assert told_of_governance(cluster) == [("Normal", reasons.GOVERNANCE_BLOCKED)]
+    held = next(event for event in cluster.events if event.reason == reasons.GOVERNANCE_BLOCKED)
+    assert "scorer-r1 is held by approval:model-validator: waiting for the approval of 1 person" in held.message
+    decide(cluster, "vera@bank.example", Action.APPROVE, "scorer-r1", role="model-validator")
+    cluster.run(3600, every=60)
+    assert told_of_governance(cluster)[1:] == [("Normal", reasons.GOVERNANCE_SATISFIED)]
+
+
+def test_a_freeze_is_told_once_as_a_warning() -> None:
+    cluster = Cluster(spec("1"))
+    govern(cluster, VALIDATOR, controls=[{"id": "GOV-APP-03"}])
+    cluster.settle()
+    given = {"role": "model-validator", "expiresAt": cluster.now + timedelta(hours=1)}
+    decide(cluster, "vera@bank.example", Action.APPROVE, "scorer-r1", **given)
+    cluster.run(120)
+    cluster.run(7200, every=60)
+    cluster.ask(spec("2"))
+    cluster.run(600, every=60)
+    assert [told for told in told_of_governance(cluster) if told[0] == "Warning"] == [("Warning", reasons.FROZEN)]
+    told = next(event.message for event in cluster.events if event.reason == reasons.FROZEN)
+    assert "scorer-r1, which serves on, has lost an approval; nothing new is released: GOV-APP-03" in told
+
+
+def test_what_governance_never_held_is_nothing_to_tell() -> None:
+    cluster = Cluster(spec("1"))
+    govern(cluster)
+    cluster.settle()
+    cluster.run(120)
+    assert cluster.status.phase == "Healthy"
+    assert told_of_governance(cluster) == []
+
+
 def test_waiting_for_people_does_not_use_up_the_deadline() -> None:
     plan = {"steps": steps("10 60s", "100"), "progress_deadline": timedelta(minutes=5)}
     cluster = Cluster(spec("1", **plan))

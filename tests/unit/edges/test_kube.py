@@ -12,7 +12,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
 from sluice.edges.kinds import CLUSTER_MODEL_MONITORS, MODEL_DEPLOYMENTS, PODS
-from sluice.edges.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Unavailable, managers
+from sluice.edges.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Unavailable
 
 SEEN = {"metadata": {"name": "scorer", "namespace": "risk", "uid": "u1", "resourceVersion": "7"}}
 
@@ -77,6 +77,7 @@ async def test_an_answer_that_is_not_json_is_not_the_api_servers(kube: Kube, ser
 
 
 async def test_a_server_that_refuses_connections_is_unavailable(kube: Kube) -> None:
+    assert kube._client is not None
     kube._client.configuration.host = "http://127.0.0.1:9"
     with pytest.raises(Unavailable):
         await kube.get(MODEL_DEPLOYMENTS, "risk", "scorer")
@@ -139,12 +140,3 @@ async def test_what_the_cluster_serves(kube: Kube, server: Server) -> None:
     assert not await kube.serves(CLUSTER_MODEL_MONITORS)
     server.will({"message": "no such group"}, 404)
     assert not await kube.serves(CLUSTER_MODEL_MONITORS)
-
-
-def test_managers_are_those_who_set_anything_but_status_and_are_not_us() -> None:
-    entries = [
-        {"manager": "sluice", "time": "3"},
-        {"manager": "kubectl-edit", "time": "2"},
-        {"manager": "kserve", "time": "4", "subresource": "status"},
-    ]
-    assert managers({"metadata": {"managedFields": entries}}) == {"kubectl-edit": "2"}

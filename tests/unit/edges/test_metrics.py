@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from sluice.api.governance import ControlVerdict
 from sluice.edges import metrics
 from tests.unit.engine.fakes import deployment
 
@@ -25,6 +26,44 @@ def test_shares_and_phases_are_those_of_the_deployments_that_there_are() -> None
     assert registry.get_sample_value("sluice_deployment_phase", phase) == 1
     items.clear()
     assert registry.get_sample_value("sluice_traffic_weight", share) is None
+
+
+def test_what_governance_says_is_exposed_while_it_says_it() -> None:
+    said = {
+        "blockedBy": "GOV-VAL-01",
+        "controls": [
+            {"id": f"C-{verdict}", "verdict": verdict, "mode": "Enforce", "severity": "High"}
+            for verdict in ControlVerdict
+        ],
+        "approvals": [
+            {"role": "validator", "required": 2, "given": 1},
+            {"role": "owner", "required": 1, "given": 3},
+        ],
+    }
+    items: list[dict[str, Any]] = [
+        deployment(name="a") | {"status": {"governance": said}},
+        deployment(name="b") | {"status": {"governance": {"summary": {}}}},
+        deployment(name="free") | {"status": {}},
+    ]
+    registry = CollectorRegistry()
+    registry.register(metrics.Deployments(lambda: items))
+    where = {"namespace": "risk", "deployment": "a"}
+    found = {
+        verdict: registry.get_sample_value(
+            "sluice_control_verdict", where | {"control": f"C-{verdict}", "mode": "Enforce", "severity": "High"}
+        )
+        for verdict in ControlVerdict
+    }
+    assert found == {"Pass": 1, "Skipped": 0, "Waived": 0, "Fail": -1, "Error": -2}
+    assert registry.get_sample_value("sluice_approvals_missing", where | {"role": "validator"}) == 1
+    assert registry.get_sample_value("sluice_approvals_missing", where | {"role": "owner"}) == 0
+    blocked = {
+        name: registry.get_sample_value("sluice_governance_blocked", {"namespace": "risk", "deployment": name})
+        for name in ("a", "b", "free")
+    }
+    assert blocked == {"a": 1, "b": 0, "free": None}
+    items.clear()
+    assert registry.get_sample_value("sluice_governance_blocked", where) is None
 
 
 def test_the_figures_of_a_monitor_are_let_go() -> None:

@@ -21,7 +21,7 @@ from sluice.core.objects import Object
 from sluice.core.plan import Event
 from sluice.core.world import Resolution, Resolved
 from sluice.edges.kinds import DEPLOYMENTS, GATEWAYS, HTTP_ROUTES, INFERENCE_SERVICES, MODEL_DEPLOYMENTS, Kind
-from sluice.edges.kube import Conflict, KubeError, NotFound
+from sluice.edges.kube import Conflict, KubeError, NotFound, Unavailable
 from sluice.edges.registry import Question, Registry
 from sluice.engine.act import Actor
 from sluice.engine.aliases import Aliases
@@ -34,6 +34,7 @@ from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers
 from sluice.engine.rules import Rules
+from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
 from tests.unit.engine.answers import PlayedDrift, PlayedJudge, PlayedPrometheus
 
@@ -55,6 +56,8 @@ class FakeKube:
     """Called with every change: the object, and whether it is gone."""
     refuse: dict[Address, KubeError] = field(default_factory=dict)
     """Errors for writes to these addresses."""
+    lose_answers_to: set[Address] = field(default_factory=set)
+    """Addresses of which a write is done and its answer lost."""
     crash_after: int | None = None
     """Writes until the process dies."""
     writes: list[tuple[str, str, str]] = field(default_factory=list)
@@ -149,7 +152,7 @@ class FakeKube:
             "uid": f"uid-{next(self._numbers)}",
             "generation": 1,
             "creationTimestamp": format_time(self.clock().replace(microsecond=0)),
-            "managedFields": [{"manager": manager, "time": "1"}],
+            "managedFields": [{"manager": manager, "time": "1", "fieldsV1": {"f:metadata": {}, "f:spec": {}}}],
         }
         return self._store(_address(kind, item), made)
 
@@ -166,7 +169,9 @@ class FakeKube:
         if after.get("spec") != live.get("spec"):
             after["metadata"]["generation"] += 1
         fields = after["metadata"]["managedFields"]
-        after["metadata"]["managedFields"] = [*fields, {"manager": manager, "time": str(len(fields) + 1)}]
+        changed: Object = {f"f:{part}": {} for part in ("metadata", "spec") if after.get(part) != live.get(part)}
+        entry = {"manager": manager, "time": str(len(fields) + 1), "fieldsV1": changed}
+        after["metadata"]["managedFields"] = [*fields, entry]
         return self._store(address, after)
 
     def _store(self, address: Address, item: Object) -> Object:
@@ -193,6 +198,8 @@ class FakeKube:
             self.crash_after -= 1
             if self.crash_after <= 0:
                 raise Crash
+        if address in self.lose_answers_to:
+            raise Unavailable(0, "the connection was reset")
 
 
 def _address(kind: Kind, item: Object) -> Address:
@@ -220,7 +227,7 @@ class KnownModels(Registry):
 class Engine:
     """The engine of one process, driven by hand. KServe and the gateway do their part at once."""
 
-    def __init__(self, kube: FakeKube, clock: Callable[[], datetime]) -> None:
+    def __init__(self, kube: FakeKube, clock: Callable[[], datetime], sealing: Sealing = Sealing()) -> None:
         self.kube = kube
         self.store = Store()
         self.told: list[Event] = []
@@ -234,7 +241,23 @@ class Engine:
         refusals = Refusals()
         self.judge = PlayedJudge()
         self.rules = Rules(self.judge, self.queue.add, self.seconds)
+        actor = Actor(self.store, kube, None, refusals, lambda _key, event: self.told.append(event))
+        sources = Sources(hand_edits=actor.hand_edits, rules=self.rules.outcomes, wake=self.queue.add)
         self.evaluator = Evaluator(self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [])
+        self.sealer = Sealer(
+            store=self.store,
+            kube=kube,
+            sealing=sealing,
+            clock=clock,
+            wake=self.queue.add,
+            tell=lambda _key, event: self.told.append(event),
+        )
+        sources = Sources(
+            rules=self.rules.outcomes,
+            seal=self.sealer.seal,
+            anchoring=self.sealer.anchoring,
+            wake=self.queue.add,
+        )
         observer = Observer(
             store=self.store,
             registry=registry,
@@ -242,7 +265,7 @@ class Engine:
             aliases=Aliases(self.store, registry, self.queue.add),
             hostnames=self.hostnames,
             refusals=refusals,
-            overseer=Overseer(self.store, Sources(rules=self.rules.outcomes, wake=self.queue.add)),
+            overseer=Overseer(self.store, sources),
             wake=self.queue.add,
         )
         self.reconciler = Reconciler(
@@ -252,7 +275,7 @@ class Engine:
             observer=observer,
             evaluator=self.evaluator,
             rules=self.rules,
-            actor=Actor(self.store, kube, None, refusals, lambda _key, event: self.told.append(event)),
+            actor=actor,
             clock=clock,
         )
         for (kind, _, _), item in list(kube.objects.items()):
@@ -263,7 +286,7 @@ class Engine:
         """The process is gone."""
         self.kube.watchers.remove(self._seen)
 
-    async def settle(self, most: int = 200) -> None:
+    async def settle(self, most: int = 1000) -> None:
         """Reconcile until nothing is due."""
         for _ in range(most):
             self._play()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
+from sluice.core import records
 from sluice.core.objects import Object
 from sluice.edges.kinds import (
     CLUSTER_MODEL_MONITORS,
@@ -34,6 +36,12 @@ def status(kube: FakeKube, name: str = "scorer") -> Any:
 def weights(kube: FakeKube) -> dict[str, int]:
     backends = live(kube, HTTP_ROUTES, "scorer")["spec"]["rules"][0]["backendRefs"]
     return {backend["name"]: backend["weight"] for backend in backends}
+
+
+def edits_on_record(kube: FakeKube, revision: str = "scorer-r1") -> list[tuple[str, str]]:
+    """Kind and message of the records about hand edits."""
+    found = live(kube, MODEL_REVISIONS, revision)["status"]["records"]
+    return [(r["kind"], r["message"]) for r in found if r["kind"] in ("HandEdited", "Corrected")]
 
 
 def condition(kube: FakeKube, kind: str, name: str = "scorer") -> Any:
@@ -98,7 +106,57 @@ async def test_a_field_added_by_hand_is_removed_and_its_author_named(
     assert event.reason == "WorkloadCorrected"
     assert "by kubectl-edit (spec.predictor.nodeSelector)" in event.message
     await run(engine, time, 5)
-    assert len(kube.writes) == 1
+    evidence, status, workload = ("create", "GovernanceEvidence"), ("apply_status", "ModelRevision"), "InferenceService"
+    # On record before it is undone, and when it is; then nothing.
+    assert [write[:2] for write in kube.writes] == [evidence, status, ("merge_patch", workload), evidence, status]
+
+
+async def test_an_edit_is_on_record_with_who_made_it_until_it_is_set_right(
+    engine: Engine, kube: FakeKube, time: Time
+) -> None:
+    await released(engine, time)
+    edit = {"metadata": {"name": "scorer-r1", "namespace": "risk"}, "spec": {"predictor": {"nodeSelector": {"a": "b"}}}}
+    kube.put(INFERENCE_SERVICES, edit, manager="kubectl-edit")
+    kube.put(HTTP_ROUTES, {"metadata": {"name": "scorer", "namespace": "risk"}, "spec": {"hostnames": ["x.example"]}})
+    await engine.settle()
+    route = "HTTPRoute scorer was changed by hand by kubectl-edit (spec.hostnames)"
+    workload = "InferenceService scorer-r1 was changed by hand by kubectl-edit (spec.predictor.nodeSelector)"
+    assert edits_on_record(kube) == [
+        ("HandEdited", f"{route}; Sluice sets it right"),
+        ("HandEdited", f"{workload}; Sluice sets it right"),
+        ("Corrected", f"no longer: {route}"),
+        ("Corrected", f"no longer: {workload}"),
+    ]
+    item = live(kube, MODEL_REVISIONS, "scorer-r1")
+    spec, said = ModelRevisionSpec.model_validate(item["spec"]), ModelRevisionStatus.model_validate(item["status"])
+    assert not said.hand_edits
+    assert not records.chain_problem(spec, said)
+
+
+async def test_an_edit_that_cannot_be_set_right_stays_on_record_once_and_in_the_status(
+    engine: Engine, kube: FakeKube, time: Time
+) -> None:
+    await released(engine, time)
+    kube.refuse[HTTP_ROUTES, "risk", "scorer"] = Forbidden(403, "no")
+    kube.put(HTTP_ROUTES, {"metadata": {"name": "scorer", "namespace": "risk"}, "spec": {"hostnames": ["x.example"]}})
+    await run(engine, time, 60)
+    assert [kind for kind, _ in edits_on_record(kube)] == ["HandEdited"]
+    assert len(live(kube, MODEL_REVISIONS, "scorer-r1")["status"]["handEdits"]) == 1
+    kube.refuse.clear()
+    await run(engine, time, 2 * LONGEST_BACKOFF)
+    assert live(kube, HTTP_ROUTES, "scorer")["spec"]["hostnames"] == ["scorer.example"]
+    assert [kind for kind, _ in edits_on_record(kube)] == ["HandEdited", "Corrected"]
+
+
+async def test_our_own_write_whose_answer_was_lost_is_nobodys_edit(engine: Engine, kube: FakeKube, time: Time) -> None:
+    await released(engine, time)
+    kube.put(MODEL_DEPLOYMENTS, deployment("2"))
+    kube.lose_answers_to.add((HTTP_ROUTES, "risk", "scorer"))
+    await run(engine, time, 120)
+    kube.lose_answers_to.clear()
+    await run(engine, time, 2 * LONGEST_BACKOFF)
+    assert status(kube)["stableRevision"] == "scorer-r2"
+    assert edits_on_record(kube) == []
 
 
 async def test_a_route_edited_by_hand_is_set_right(engine: Engine, kube: FakeKube, time: Time) -> None:

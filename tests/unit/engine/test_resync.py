@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from sluice.core.objects import Object
-from sluice.edges.kinds import HTTP_ROUTES, INFERENCE_SERVICES, MODEL_DEPLOYMENTS, MODEL_REVISIONS, PODS, Kind
+from sluice.edges.kinds import HTTP_ROUTES, INFERENCE_SERVICES, MODEL_DEPLOYMENTS, MODEL_REVISIONS, PODS, REPORTS, Kind
 from sluice.edges.kube import Kube, Listing, NotFound
 from sluice.engine.resync import Offers, Resync
 from sluice.engine.store import Store
@@ -66,6 +66,15 @@ async def test_an_api_that_was_removed_takes_its_objects_with_it() -> None:
     await healing.resync.all()
     assert not healing.offers.complete
     assert healing.news == [("scorer-r1", True)]
+
+
+async def test_reports_are_offered_where_their_api_is_and_missed_by_no_release_where_it_is_not() -> None:
+    healing = Healing()
+    await healing.resync.all()
+    assert healing.offers.open_reports
+    healing.kube.absent = {REPORTS}
+    await healing.resync.all()
+    assert (healing.offers.open_reports, healing.offers.complete) == (False, True)
 
 
 async def test_an_api_that_appears_is_noticed() -> None:

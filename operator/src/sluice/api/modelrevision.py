@@ -151,8 +151,10 @@ class ModelRevisionStatus(Resource):
     """The policies that it was last judged under while it was being released."""
     evaluated: Digest | None = None
     """SHA-256 over what the controls said when that was last recorded."""
-    decisions: Annotated[list[SeenDecision], Field(max_length=128), map_by("uid")] = []
+    decisions: Annotated[list[SeenDecision], Field(max_length=192), map_by("uid")] = []
     """People's acts that were taken into account."""
+    hand_edits: Annotated[list[Text], Field(max_length=8), ATOMIC] = []
+    """What was changed by hand of its workload, or of the route while it is stable, and is not set right yet."""
     records: Annotated[list[Record], Field(max_length=MAX_RECORDS), ATOMIC] = []
     """What happened, oldest first, each bound to the one before by its hash."""
     archived: ArchivedRecords | None = None

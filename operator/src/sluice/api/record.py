@@ -50,6 +50,10 @@ class RecordKind(StrEnum):
     """An exception came into force, or ceased to be."""
     EXPIRED = "Expired"
     """An approval of what is serving expired or was revoked: new releases are held, nothing else changes."""
+    HAND_EDITED = "HandEdited"
+    """Somebody changed what was decided; the message says what, and under which name of a field manager."""
+    CORRECTED = "Corrected"
+    """What was changed by hand is as it was decided again."""
     RETIRED = "Retired"
     ARCHIVED = "Archived"
     """Older records were moved to evidence."""
@@ -110,6 +114,8 @@ class SeenDecision(Resource):
     """Its metadata.uid."""
     action: Action | None = None
     """What was done; absent for a GovernanceException that came into force."""
+    ended_at: Time | None = None
+    """When a GovernanceException was seen to be in force no longer."""
 
 
 class Seal(Resource):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sluice import __version__
-from sluice.cli import keeping, looking, verbs
+from sluice.cli import exporting, keeping, looking, reporting, verbs, verifying
 
 app = typer.Typer(
     name="kubectl sluice",
@@ -38,3 +38,6 @@ def _root(
 looking.register(app)
 verbs.register(app)
 keeping.register(app)
+exporting.register(app)
+verifying.register(app)
+reporting.register(app)

@@ -17,7 +17,7 @@ from sluice.edges.kinds import (
     MODEL_REVISIONS,
     Kind,
 )
-from sluice.edges.kube import Kube, NotFound
+from sluice.edges.kube import Forbidden, Kube, NotFound
 
 
 async def gather(kube: Kube, namespace: str, name: str, now: datetime) -> Dossier:
@@ -33,13 +33,21 @@ async def gather(kube: Kube, namespace: str, name: str, now: datetime) -> Dossie
         kube.list(replace(GOVERNANCE_EVIDENCE, label=mine), namespace),
         kube.list(MODEL_DECISIONS, namespace),
         kube.list(GOVERNANCE_EXCEPTIONS, namespace),
-        kube.list(GOVERNANCE_POLICIES),
+        _policies(kube),
     )
     if not deployment and not revisions:
         raise NotFound(404, f"there is no ModelDeployment {name} in namespace {namespace}, and no revision of one")
     acts = [item for item in [*decisions, *exceptions] if item["spec"]["target"]["deployment"] == name]
     found = [*deployment, *revisions, *evidence, *acts, *policies]
     return Dossier(namespace, name, now, tuple(_slim(item) for item in found))
+
+
+async def _policies(kube: Kube) -> list[Object]:
+    """The policies, for whoever may read them: they are the cluster's, and records name them by digest."""
+    try:
+        return await kube.list(GOVERNANCE_POLICIES)
+    except Forbidden:
+        return []
 
 
 async def _one(kube: Kube, kind: Kind, namespace: str, name: str) -> list[Object]:

@@ -144,7 +144,8 @@ async def _connected(
     function: Run, given: dict[str, Any], access: Access, namespace: str | None, *, no_color: bool
 ) -> int | None:
     said = kubeconfig.read(access.kubeconfig, access.context)
-    kube = await Kube.connect(access)
+    alone = given.get("file") is not None  # what is in a file needs no cluster, nor a kubeconfig
+    kube = Kube.nowhere() if alone else await Kube.connect(access)
     try:
         out, err = console(color=not no_color), console(color=not no_color, stderr=True)
         return await function(Session(kube, namespace or said.namespace or "default", out, err), **given)

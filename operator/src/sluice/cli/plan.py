@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -43,16 +44,29 @@ class StepView:
 
 def steps_of(release: Release, revision: Revision) -> tuple[StepView, ...]:
     """The steps of a revision's release, taken or ahead; none of a release that ended before its first."""
+    live = revision.name == release.status.candidate_revision
+    return steps_among(release.revisions, revision, (release.status.monitors or ()) if live else ())
+
+
+def steps_among(
+    revisions: Sequence[Revision], revision: Revision, latest: Sequence[MonitorResult] = ()
+) -> tuple[StepView, ...]:
+    """The steps of a revision's release.
+
+    Args:
+        revisions: all that there are of its deployment.
+        revision: whose steps.
+        latest: what the monitors say now, if its release is the one in progress: for its current step.
+    """
     stated = revision.spec.rollout.steps
-    plan = steps.first_release(stated) if _first(release, revision) else steps.planned(stated)
+    plan = steps.first_release(stated) if _first(revisions, revision) else steps.planned(stated)
     taken = {record.index: record for record in revision.status.steps}
     last = revision.status.steps[-1].index if revision.status.steps else -1
     views = []
     for index, step in enumerate(plan):
         record = taken.get(index)
         state = _state(revision, index, last, record)
-        live = state is StepState.CURRENT and revision.name == release.status.candidate_revision
-        results = tuple(release.status.monitors or ()) if live else tuple(record.results if record else ())
+        results = tuple(latest) if latest and state is StepState.CURRENT else tuple(record.results if record else ())
         role = _role(revision, index, step)
         views.append(
             StepView(
@@ -71,10 +85,15 @@ def steps_of(release: Release, revision: Revision) -> tuple[StepView, ...]:
     return tuple(views)
 
 
-def _first(release: Release, revision: Revision) -> bool:
+def _first(revisions: Sequence[Revision], revision: Revision) -> bool:
     """Whether there was nothing stable when it was released."""
+    taken = revision.status.steps
+    if taken and taken[0].index == 0:  # what was done says more than what is still known of earlier revisions
+        alone, split = steps.first_release(revision.spec.rollout.steps), steps.planned(revision.spec.rollout.steps)
+        if alone[0].weight != split[0].weight:
+            return taken[0].weight == alone[0].weight
     mine = revision.status.promoted_at
-    earlier = [r.status.promoted_at for r in release.revisions if r.name != revision.name]
+    earlier = [r.status.promoted_at for r in revisions if r.name != revision.name]
     return not any(other is not None and (mine is None or other < mine) for other in earlier)
 
 

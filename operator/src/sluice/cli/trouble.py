@@ -23,10 +23,15 @@ class Exit(IntEnum):
     """Still in progress when the time was up."""
     UNREACHABLE = 5
     """The API server cannot be reached, or forbids it."""
+    UNREADABLE = 6
+    """For verify and report: the record, or an export of it, is not as this version writes it."""
+    INCOMPLETE = 7
+    """For verify and report: something that the check needs is missing."""
 
 
 EXIT_CODES = """Exit codes: 0 done (watch: promoted), 1 refused or not verified (watch: rolled back), 2 usage,
-3 not found, 4 still in progress when the time was up, 5 the API server cannot be reached or forbids it."""
+3 not found, 4 still in progress when the time was up, 5 the API server cannot be reached or forbids it; of a record:
+6 it cannot be read, 7 something is missing that the check needs."""
 
 
 class Trouble(Exception):  # noqa: N818 - it is not always an error of ours

@@ -6,11 +6,13 @@ from sluice.api.base import format_duration
 from sluice.api.governancepolicy import Before
 from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind
-from sluice.core import decisions, reasons, steps
+from sluice.core import exceptions, reasons, steps
 from sluice.core.draft import Draft
-from sluice.core.governance.review import FREEZING, Obstacle, Review
+from sluice.core.governance.review import COUNTS, FREEZING, Obstacle, Review
 from sluice.core.rollback import roll_back
 from sluice.core.world import Revision
+
+_EVALUATIONS = (RecordKind.POLICY_EVALUATED, RecordKind.EXPIRED)
 
 
 def record(draft: Draft) -> None:
@@ -24,13 +26,47 @@ def record(draft: Draft) -> None:
         lapsed = any(r.id in FREEZING and r.verdict in ("Fail", "Error") for r in review.results)
         expired = lapsed and not revision.in_progress
         pinned = {"policy_digest": review.facts.policy_digest} if revision.in_progress else {}
+        before = _last_said(revision)
         revision = draft.update(revision, evaluated=review.digest, **pinned)
         kind = RecordKind.EXPIRED if expired else RecordKind.POLICY_EVALUATED
         reason = reasons.FROZEN if expired else reasons.GOVERNANCE_SATISFIED
         if not expired and review.obstacles(Before.PROMOTION):
             reason = reasons.GOVERNANCE_BLOCKED
         draft.note(revision, kind, reason, review.told())
-    decisions.waivers(draft)
+        if reason != before:
+            _tell(draft, revision, review, reason, again=before is not None)
+    _watch_approvals(draft)
+    exceptions.settle(draft)
+
+
+def _last_said(revision: Revision) -> str | None:
+    """The reason under which governance was last put on a revision's record; None if it was not, or long ago."""
+    said = (r.reason for r in reversed(revision.status.records) if r.kind in _EVALUATIONS)
+    return next(said, None)
+
+
+def _tell(draft: Draft, revision: Revision, review: Review, reason: str, *, again: bool) -> None:
+    """Say that governance holds a release, or holds it no longer. What was never held is nothing to tell."""
+    against = review.obstacles(Before.PROMOTION)
+    if reason == reasons.FROZEN:
+        lapsed = [o.message for o in against if o.name in FREEZING]
+        what = f"nothing new is released: {lapsed[0]}" if lapsed else review.told()
+        draft.say(reason, f"{revision.name}, which serves on, has lost an approval; {what}", revision, warn=True)
+    elif against:
+        listed = ", ".join(obstacle.name for obstacle in against)
+        draft.say(reason, f"{revision.name} is held by {listed}: {against[0].message}", revision)
+    elif again:
+        draft.say(reason, f"{revision.name} is held by nothing any more: {review.told()}", revision)
+
+
+def _watch_approvals(draft: Draft) -> None:
+    """Come back when an approval that counts expires: a freeze begins then, and not at the next look."""
+    for revision in (draft.stable, draft.candidate):
+        review = draft.review(revision) if revision is not None else None
+        for state in review.approvals if review is not None else ():
+            for given in state.approvals:
+                if given.standing == COUNTS and given.expires_at is not None:
+                    draft.wake(given.expires_at)
 
 
 def rejected(draft: Draft, revision: Revision) -> bool:
@@ -63,13 +99,12 @@ def granted(draft: Draft, revision: Revision) -> bool:
     if review is not None and review.undecided:
         return False  # what is being read will wake us
     revision = draft.wait(revision)
-    since, patience = revision.status.waiting_since, revision.spec.rollout.approval_deadline
-    if since is not None and draft.now >= since + patience:
+    since, patience = revision.status.waiting_since or draft.now, revision.spec.rollout.approval_deadline
+    if draft.now >= since + patience:
         message = f"nobody helped within {format_duration(patience)}: {against[0].message}"
         roll_back(draft, revision, reasons.APPROVAL_TIMED_OUT, message)
         return False
-    if since is not None:
-        draft.wake(since + patience)
+    draft.wake(since + patience)
     if revision.phase is RevisionPhase.PENDING:
         draft.enter(revision, RevisionPhase.PENDING, against[0].reason, against[0].message)
     return False

@@ -71,8 +71,8 @@ def _worth(draft: Draft, decision: Decision) -> Answer:
     """Whether an approval counts."""
     revision = next((r for r in draft.revisions if r.name == decision.spec.target.revision), None)
     review = draft.review(revision) if revision is not None else None
-    if decision.answer is not None and review is not None and review.undecided:
-        raise Unsettled  # an operator that has just started knows no developers yet: that is no news to the approver
+    if review is not None and review.unread:
+        raise Unsettled  # that nobody knows the developers yet is no answer to an approver
     looked_at = [a for state in review.approvals for a in state.approvals] if review is not None else []
     given = next((a for a in looked_at if a.decision == decision.name), None)
     if given is None:
@@ -242,30 +242,6 @@ _DO: dict[Action, Callable[[Draft, Decision, Revision], None]] = {
     Action.ROLLBACK: _return,
 }
 """What each act does, once it is known to be about this release."""
-
-
-def waivers(draft: Draft) -> None:
-    """Put exceptions on record as they come into force for the release in progress."""
-    candidate = draft.candidate
-    review = draft.review(candidate) if candidate is not None else None
-    if candidate is None or review is None:
-        return
-    used = {result.waiver for result in review.results if result.waiver}
-    for waiver in draft.world.oversight.waivers:
-        known = any(seen.uid == waiver.uid for seen in candidate.status.decisions)
-        if waiver.name not in used or known or len(candidate.status.decisions) >= MOST:
-            continue
-        seen = SeenDecision(name=waiver.name, uid=waiver.uid)
-        candidate = draft.update(candidate, decisions=[*candidate.status.decisions, seen])
-        message = f"{waiver.spec.control} is waived until {format_time(waiver.spec.expires_at)}: {waiver.spec.reason}"
-        draft.note(
-            candidate,
-            RecordKind.WAIVED,
-            waiver.spec.control,
-            f"{message} ({waiver.spec.ticket})",
-            actor=waiver.spec.approver.username,
-            evidence=(EvidenceReference(name=f"exception/{waiver.name}", digest=identity.content(waiver.spec)),),
-        )
 
 
 def retried(revision: Revision) -> bool:

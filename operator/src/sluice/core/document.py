@@ -65,7 +65,7 @@ def decode(kind: type[T], document: str) -> T:
     """
     try:
         found: T = _decoded(kind, json.loads(document))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"not a {kind.__name__} as this version of Sluice writes it: {error!r}") from error
     return found
 
@@ -76,8 +76,6 @@ def _decoded(kind: Any, data: Any) -> Any:
         return _one_of(get_args(kind), data)
     if origin is tuple:
         return _tuple(get_args(kind), data)
-    if origin is list:
-        return [_decoded(get_args(kind)[0], item) for item in data]
     if origin is not None and issubclass(origin, Mapping):
         keys, values = get_args(kind)
         pairs = data.items() if isinstance(data, dict) else data

@@ -19,9 +19,9 @@ from sluice.core.archive import Move
 from sluice.core.gates import Judgement
 from sluice.core.governance import review
 from sluice.core.governance.custom import Question
-from sluice.core.governance.facts import Decision
+from sluice.core.governance.facts import Decision, Waiver
 from sluice.core.governance.review import Obstacle, Review
-from sluice.core.plan import Answer, Event, EventType, NewEvidence, NewRevision, StatusWrite
+from sluice.core.plan import ActKind, Answer, Event, EventType, NewEvidence, NewRevision, StatusWrite
 from sluice.core.preflight import Problem
 from sluice.core.records import OPERATOR, RECORDED_PHASES, Entry
 from sluice.core.world import Revision, RouteIntent, WorkloadState, World
@@ -192,16 +192,17 @@ class Draft:
         known = [found for found in self._reviews.values() if found is not None]
         return tuple({q.key: q for found in known for q in found.custom.questions}.values())
 
-    def answer(self, decision: Decision, status: ConditionStatus, reason: str, message: str) -> None:
-        """Tell a person what came of their decision, if that is news."""
-        before = decision.answer
+    def answer(self, act: Decision | Waiver, status: ConditionStatus, reason: str, message: str) -> None:
+        """Tell a person what came of their decision or exception, if that is news."""
+        before = act.answer
         if before is not None and (before.status, before.reason) == (status, reason):
             return
         changed = before.last_transition_time if before is not None and before.status == status else self.now
         said = Condition(
             type="Accepted", status=status, reason=reason, message=message[:4096], last_transition_time=changed
         )
-        self.answers.append(Answer(decision.name, said))
+        kind = ActKind.DECISION if isinstance(act, Decision) else ActKind.EXCEPTION
+        self.answers.append(Answer(kind, act.name, said))
 
     def say(self, reason: str, message: str, revision: Revision | None = None, *, warn: bool = False) -> None:
         """Tell people, once: an Event, a log line, a count."""

@@ -10,17 +10,25 @@ from sluice.api.governanceevidence import Encoding, EvidenceKind, GovernanceEvid
 from sluice.core import document, objects
 from sluice.core.objects import Object
 from sluice.core.plan import NewEvidence
-from sluice.core.world import World
 
 _IN_NAME = 16
 """Hex digits of the digest that the object's name holds."""
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a decoded document: what compresses better than a hundredfold is no document of ours."""
 
 
-def build(world: World, wanted: NewEvidence, owner: str) -> Object:
-    """The GovernanceEvidence of a document. Its name holds its digest, so that the same one is kept once."""
-    governed = any(r.spec.policies for r in world.revisions if r.name == wanted.revision)
+def build(namespace: str, deployment: str, wanted: NewEvidence, owner: str, *, governed: bool) -> Object:
+    """The GovernanceEvidence of a document. Its name holds its digest, so that the same one is kept once.
+
+    Args:
+        namespace: where it is kept.
+        deployment: the ModelDeployment's name.
+        wanted: the document.
+        owner: the uid of its ModelRevision.
+        governed: whether that has policies.
+    """
     spec = GovernanceEvidenceSpec(
-        deployment=world.name,
+        deployment=deployment,
         revision=wanted.revision,
         retention=Retention.UNTIL_EXPORTED if governed else Retention.WITH_REVISION,
         kind=wanted.kind,
@@ -33,8 +41,8 @@ def build(world: World, wanted: NewEvidence, owner: str) -> Object:
         "kind": "GovernanceEvidence",
         "metadata": {
             "name": name(wanted.revision, wanted.kind, wanted.digest),
-            "namespace": world.namespace,
-            "labels": objects.labels(world.name, wanted.revision),
+            "namespace": namespace,
+            "labels": objects.labels(deployment, wanted.revision),
             "ownerReferences": objects.owned_by("ModelRevision", wanted.revision, owner),
         },
         "spec": spec.dump(),
@@ -59,9 +67,13 @@ def decode(item: Object) -> str:
     """
     spec = item["spec"]
     try:
-        text = gzip.decompress(base64.b64decode(spec["content"], validate=True)).decode()
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+        packed = base64.b64decode(spec["content"], validate=True)
+        unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        text = unpacking.decompress(packed, _LARGEST).decode()
+    except (ValueError, zlib.error) as error:
         raise ValueError(f"its content cannot be read: {error}") from error
+    if not unpacking.eof:
+        raise ValueError(f"its content is cut off, or larger than {_LARGEST} bytes")
     if document.digest(text) != spec["digest"]:
         raise ValueError("its content is not what its digest says")
     return text

@@ -10,7 +10,10 @@ Object = dict[str, Any]
 SLUICE = "sluice.dev/v1alpha1"
 KSERVE = "serving.kserve.io/v1beta1"
 GATEWAY = "gateway.networking.k8s.io/v1"
+OPEN_REPORTS = "openreports.io/v1alpha1"
 
+EXPORTED = "sluice.dev/exported-head"
+"""The annotation in which an export notes up to which record it went."""
 DEPLOYMENT_LABEL = "sluice.dev/deployment"
 REVISION_LABEL = "sluice.dev/revision"
 

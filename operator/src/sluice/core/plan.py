@@ -96,11 +96,19 @@ class NewEvidence:
     """JSON text; the digest is over its bytes."""
 
 
+class ActKind(StrEnum):
+    """What people act by."""
+
+    DECISION = "ModelDecision"
+    EXCEPTION = "GovernanceException"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came of a person's decision or exception: its condition Accepted."""
 
-    decision: str
+    kind: ActKind
+    name: str
     condition: Condition
 
 
@@ -113,7 +121,7 @@ class Plan:
     statuses: tuple[StatusWrite, ...]
     """Changed revision statuses, in order."""
     answers: tuple[Answer, ...]
-    """Decisions whose condition changed."""
+    """Decisions and exceptions whose condition changed."""
     create: NewRevision | None
     """The next revision, if the spec asks for one."""
     run: tuple[str, ...]

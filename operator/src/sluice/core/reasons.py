@@ -100,8 +100,19 @@ NOT_REQUIRED = "NotRequired"
 APPROVALS_MISSING = "ApprovalsMissing"
 TOO_MANY_DECISIONS = "TooManyDecisions"
 EVIDENCE_REFUSED = "EvidenceRefused"
+NOT_WAIVABLE = "NotWaivable"
+NOT_JUSTIFIED = "NotJustified"
+NOT_GUARDED = "NotGuarded"
+NOT_INDEPENDENT = "NotIndependent"
+LASTS_TOO_LONG = "LastsTooLong"
+EXCEPTION_DELETED = "ExceptionDeleted"
 
 # What is wrong with a policy
 POLICY_READY = "PolicyReady"
 POLICY_INVALID = "PolicyInvalid"
 RULES_UNCHECKED = "RulesUnchecked"
+
+# Sealing
+ANCHOR_UNAVAILABLE = "AnchorUnavailable"
+ANCHOR_CONFLICT = "AnchorConflict"
+SIGNING_KEY_UNUSABLE = "SigningKeyUnusable"

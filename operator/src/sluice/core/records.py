@@ -16,6 +16,7 @@ from sluice.api.governance import EvidenceReference
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus, RevisionPhase
 from sluice.api.record import ORIGIN, Record, RecordKind
 from sluice.core.identity import content, digest
+from sluice.core.objects import Object
 from sluice.core.world import Revision, World
 
 OPERATOR = "sluice"
@@ -43,9 +44,12 @@ class Head:
 
 def hash_of(record: Record) -> str:
     """SHA-256 over canonical JSON of every field but the hash itself."""
-    said = record.dump()
-    del said["hash"]
-    return digest(said)
+    return hash_of_written(record.dump())
+
+
+def hash_of_written(record: Object) -> str:
+    """The same of a record as JSON data."""
+    return digest({key: value for key, value in record.items() if key != "hash"})
 
 
 def head(spec: ModelRevisionSpec, status: ModelRevisionStatus) -> Head:
@@ -111,7 +115,16 @@ def state(status: ModelRevisionStatus) -> str:
     yet, which stated spec it answers; and the records themselves and their seal.
     """
     recorded = {"phase": status.phase, "reason": status.reason, "message": status.message}
-    fields = ("started_at", "targeted_at", "promoted_at", "finished_at", "retired_at", "policy_digest", "evaluated")
+    fields = (
+        "started_at",
+        "targeted_at",
+        "promoted_at",
+        "finished_at",
+        "retired_at",
+        "policy_digest",
+        "evaluated",
+        "hand_edits",
+    )
     said = status.model_copy(
         update={
             "phase": None,

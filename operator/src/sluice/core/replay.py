@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from sluice.api.record import Record
 from sluice.core import document
 from sluice.core.decide import decide
+from sluice.core.finding import Finding, Grade
 from sluice.core.world import World
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A record that deciding again does not give."""
-
-    revision: str
-    sequence: int
-    message: str
-
-
-def replay(revision: str, records: Iterable[Record], inputs: Callable[[str], str | None]) -> Iterator[Difference]:
-    """Decide again for each record of a revision.
+def replay(revision: str, records: Iterable[Record], inputs: Callable[[str], str | None]) -> Iterator[Finding]:
+    """Decide again for each record of a revision, and say which records that does not give.
 
     Args:
         revision: the ModelRevision's name.
@@ -29,21 +20,21 @@ def replay(revision: str, records: Iterable[Record], inputs: Callable[[str], str
         inputs: the Inputs document of a digest, or None if it is not there.
     """
     for record in records:
-        if message := _difference(revision, record, inputs):
-            yield Difference(revision, record.sequence, message)
+        if (different := _difference(revision, record, inputs)) is not None:
+            yield Finding(revision, *different, record.sequence)
 
 
-def _difference(revision: str, record: Record, inputs: Callable[[str], str | None]) -> str:
+def _difference(revision: str, record: Record, inputs: Callable[[str], str | None]) -> tuple[Grade, str] | None:
     basis = next((e.digest for e in record.evidence if e.name == "inputs"), None)
     text = inputs(basis) if basis is not None else None
     if text is None:
-        return "what it was decided on is not there"
+        return Grade.MISSING, "what it was decided on is not there"
     if document.digest(text) != basis:
-        return "what it was decided on was changed"
+        return Grade.TAMPERED, "what it was decided on was changed"
     try:
         world = document.decode(World, text)
     except ValueError as error:
-        return f"what it was decided on cannot be read: {error}"
+        return Grade.UNREADABLE, f"what it was decided on cannot be read: {error}"
     plan = decide(world, record.time)
     written = [
         status
@@ -54,6 +45,6 @@ def _difference(revision: str, record: Record, inputs: Callable[[str], str | Non
     ]
     again = [found for status in written for found in status.records]
     if any(found.hash == record.hash for found in again):
-        return ""
+        return None
     said = ", ".join(f"{found.kind}: {found.message}" for found in again) or "nothing"
-    return f"deciding again gives {said}"
+    return Grade.TAMPERED, f"deciding again gives {said}"

@@ -23,12 +23,13 @@ from sluice.api.governance import EvidenceReference
 from sluice.api.modelrevision import ModelRevisionSpec, ResolvedModel, RevisionPhase
 from sluice.api.record import ChainLink, RecordKind
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import consent, decisions, gates, identity, lanes, preflight, reasons, records, steps
+from sluice.core import consent, decisions, edits, gates, identity, lanes, preflight, reasons, records, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
 from sluice.core.governance import policy
 from sluice.core.plan import NewRevision
 from sluice.core.rollback import end_late, past_deadline, roll_back
+from sluice.core.seal import better
 from sluice.core.steps import NO_HOLD, PlannedStep
 from sluice.core.world import Resolved, Revision, WorkloadState, World
 
@@ -46,6 +47,7 @@ def advance(draft: Draft) -> None:
     decisions.take(draft)
     follow_spec(draft)
     supersede(draft)
+    edits.record(draft)
     consent.record(draft)
     leave_lanes(draft)
     progress(draft)
@@ -410,6 +412,5 @@ def seal(draft: Draft) -> None:
     """Note how far each chain is signed and anchored."""
     for revision in draft.revisions:
         sealed = draft.world.oversight.seals.get(revision.name)
-        before = revision.status.seal
-        if sealed is not None and (before is None or sealed.sequence > before.sequence):
-            draft.update(revision, seal=sealed)
+        if sealed is not None and better(sealed, revision.status.seal):
+            draft.update(revision, seal=sealed)  # no record: it would want to be sealed in turn

@@ -72,10 +72,10 @@ def _oversight(draft: Draft) -> tuple[Review | None, tuple[Obstacle, ...]]:
 
 
 def _asks_again(draft: Draft, review: Review) -> bool:
-    """Whether custom rules are being asked about facts that changed. The answer comes in a moment; until then what
-    was said last stands, since "is being evaluated" twice a change would be two writes and no news."""
+    """Whether the registry or custom rules are being asked again. The answer comes in a moment; until then what was
+    said last stands, since "is being read" twice a change would be two writes and no news."""
     said = draft.world.status.governance
-    return review.custom.pending and said is not None and said.revision == review.facts.revision
+    return review.undecided and said is not None and said.revision == review.facts.revision
 
 
 def _kept(draft: Draft, kind: str) -> Says:
@@ -122,8 +122,7 @@ def _release(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
             return Phase.EVALUATING, f"{problem.message}; {rest}"
         phase = Phase.DEGRADED if stable and not problem.transient else Phase.PENDING
         return phase, f"{problem.message}; {rest}"
-    if target is None:
-        return Phase.PENDING, "nothing was released yet"
+    assert target is not None, "a spec without a problem has a revision, or one is being created"
     if stable is not None and target.name == stable.name:
         return _settled(draft, stable)
     if target.in_progress and (against := consent.obstacles(draft, target)) and _waits(target):
@@ -259,8 +258,7 @@ def _promoted(draft: Draft) -> Says:
         return Says(UNKNOWN, reasons.HOLDING, "the release is in progress")
     if problem is not None:
         return Says(UNKNOWN if problem.transient else FALSE, problem.reason, problem.message)
-    if target is None:
-        return Says(UNKNOWN, reasons.NOT_EVALUATED, "nothing was released yet")
+    assert target is not None, "a spec without a problem has a revision, or one is being created"
     if stable is not None and target.name == stable.name:
         return Says(TRUE, reasons.PROMOTED, f"{stable.name}: {stable.status.message or 'promoted'}")
     return Says(FALSE, target.status.reason or reasons.ROLLED_BACK, f"{target.name}: {target.status.message}")

@@ -190,6 +190,28 @@ class RuleOutcome:
 
 
 @dataclass(frozen=True)
+class HandEdit:
+    """What somebody changed of an object that was decided, and is not set right yet."""
+
+    kind: str
+    name: str
+    what: str
+    """What was done to it: ``was changed by hand``."""
+    fields: tuple[str, ...] = ()
+    """Which fields were changed, dotted: ``spec.hostnames``."""
+    manager: str = ""
+    """The field manager that did it, as it calls itself; empty if the API server does not know."""
+    revision: str | None = None
+    """Whose workload it is; None of the route, which is of all."""
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        by = f" by {self.manager}" if self.manager else ""
+        return f"{self.kind} {self.name} {self.what}{by}" + (f" ({', '.join(self.fields)})" if self.fields else "")
+
+
+@dataclass(frozen=True)
 class Oversight:
     """What governance looks at beside the release itself. Nothing of it, and the release is not governed."""
 
@@ -208,7 +230,8 @@ class Oversight:
     """Why it could not be read, by revision name."""
     guards: tuple[Guard, ...] = ()
     unmanaged: tuple[str, ...] = ()
-    hand_edits: tuple[str, ...] = ()
+    hand_edits: tuple[HandEdit, ...] = ()
+    """What differs between the live objects and what was decided, before it is set right."""
     inventory_elsewhere: tuple[str, ...] = ()
     chain_problems: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with a revision's records, by its name; missing where nothing is."""

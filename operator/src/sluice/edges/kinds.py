@@ -53,6 +53,7 @@ GATEWAYS = Kind(objects.GATEWAY, "gateways", "Gateway")
 DEPLOYMENTS = Kind("apps/v1", "deployments", "Deployment", label=_OF_KSERVE)
 PODS = Kind("v1", "pods", "Pod", label=_OF_KSERVE)
 EVENTS = Kind("v1", "events", "Event")
+REPORTS = Kind(objects.OPEN_REPORTS, "reports", "Report")
 LEASES = Kind("coordination.k8s.io/v1", "leases", "Lease")
 
 WATCHED = (

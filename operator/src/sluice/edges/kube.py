@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -100,9 +100,14 @@ class Writer(Protocol):
 class Kube:
     """A connection to one API server. Objects go in and come out as dicts, errors as the classes above."""
 
-    def __init__(self, client: ApiClient, access: Access = Access()) -> None:
+    def __init__(self, client: ApiClient | None, access: Access = Access()) -> None:
         self._client = client
         self._access = access
+
+    @classmethod
+    def nowhere(cls) -> Self:
+        """A connection to nothing, for what works on a file alone: whatever is asked of it is Unavailable."""
+        return cls(None)
 
     @classmethod
     async def connect(cls, access: Access = Access()) -> Self:
@@ -124,7 +129,8 @@ class Kube:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        if self._client is not None:
+            await self._client.close()
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
         """One object, read live."""
@@ -204,6 +210,8 @@ class Kube:
         content_type: str = "application/json",
         query: dict[str, str] | None = None,
     ) -> Object:
+        if self._client is None:
+            raise Unavailable(0, "no cluster was asked for: this works on a file alone")
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         headers = CIMultiDict(
             {"Accept": "application/json", "Content-Type": content_type, "User-Agent": self._access.manager}
@@ -242,12 +250,3 @@ def own_namespace(default: str = "default") -> str:
     """The namespace that this process runs in, when it runs in a pod."""
     path = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
     return path.read_text().strip() if path.exists() else default
-
-
-def managers(item: Object) -> dict[str, Any]:
-    """Who else set fields of an object's spec or metadata, by name, with the time of their last write."""
-    return {
-        entry["manager"]: entry.get("time", "")
-        for entry in item["metadata"].get("managedFields", [])
-        if entry["manager"] != FIELD_MANAGER and entry.get("subresource") != "status"
-    }

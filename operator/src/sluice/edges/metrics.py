@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 _MINUTES = (30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
+_VERDICTS = {"Pass": 1, "Skipped": 0, "Waived": 0, "Fail": -1, "Error": -2}
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 ROLLOUT_DURATION = Histogram(
@@ -46,6 +47,15 @@ RULES = Counter("sluice_rules_total", "Custom rules evaluated: Passed, Failed, E
 RULE_SECONDS = Histogram("sluice_rule_seconds", "One custom rule on one deployment's facts.", buckets=_SECONDS)
 RULE_WORKERS = Counter("sluice_rule_workers_total", "Processes started to evaluate custom rules; one is enough.")
 LAST_EVENT = Gauge("sluice_last_event_timestamp_seconds", "When the API server was last heard.")
+ANCHOR_FAILURES = Counter(
+    "sluice_anchor_failures_total",
+    "Heads of records that could not be signed, kept or anchored, by reason.",
+    ["reason"],
+)
+UNANCHORED = Gauge(
+    "sluice_anchor_oldest_pending_seconds",
+    "Age of the oldest record that is not anchored; 0 if all are, or there is no anchor.",
+)
 LEADER = Gauge("sluice_leader", "1 while this process holds the Lease.")
 BUILD = Info("sluice_build", "What is running.")
 
@@ -67,7 +77,7 @@ class Deployments(Collector):
         self._items = items
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Traffic shares, phases, and how many deployments are in each."""
+        """Traffic shares, phases, how many deployments are in each, and what governance says of each."""
         names = ["namespace", "deployment"]
         weights = GaugeMetricFamily(
             "sluice_traffic_weight", "Share of live traffic in percent.", labels=[*names, "revision"]
@@ -76,6 +86,7 @@ class Deployments(Collector):
             "sluice_deployment_phase", "1 for the phase that a deployment is in.", labels=[*names, "phase"]
         )
         tally: Tally[str] = Tally()
+        governance = _Governance()
         for item in self._items():
             where = [item["metadata"]["namespace"], item["metadata"]["name"]]
             status = item.get("status", {})
@@ -84,7 +95,42 @@ class Deployments(Collector):
             phases.add_metric([*where, phase], 1)
             for share in status.get("traffic", []):
                 weights.add_metric([*where, share["revision"]], share["weight"])
+            governance.add(where, status.get("governance"))
         totals = GaugeMetricFamily("sluice_deployments", "Deployments by phase.", labels=["phase"])
         for phase, count in tally.items():
             totals.add_metric([phase], count)
-        yield from (weights, phases, totals)
+        yield from (weights, phases, totals, *governance.families)
+
+
+class _Governance:
+    """What governance says of the deployments: of the release in progress, or else of what serves."""
+
+    def __init__(self) -> None:
+        names = ["namespace", "deployment"]
+        self._verdicts = GaugeMetricFamily(
+            "sluice_control_verdict",
+            "What a control says: 1 Pass, 0 Skipped or Waived, -1 Fail, -2 Error.",
+            labels=[*names, "control", "mode", "severity"],
+        )
+        self._missing = GaugeMetricFamily(
+            "sluice_approvals_missing", "People whose approval is still missing.", labels=[*names, "role"]
+        )
+        self._blocked = GaugeMetricFamily(
+            "sluice_governance_blocked", "1 while a control or an approval holds the deployment back.", labels=names
+        )
+
+    @property
+    def families(self) -> tuple[GaugeMetricFamily, ...]:
+        """All of it."""
+        return self._verdicts, self._missing, self._blocked
+
+    def add(self, where: list[str], said: dict[str, Any] | None) -> None:
+        """Take in the ``governance`` of a deployment's status; None of one that nothing governs."""
+        if said is None:
+            return
+        self._blocked.add_metric(where, 1 if said.get("blockedBy") else 0)
+        for result in said.get("controls", []):
+            labels = [*where, result["id"], result["mode"], result["severity"]]
+            self._verdicts.add_metric(labels, _VERDICTS[result["verdict"]])
+        for state in said.get("approvals", []):
+            self._missing.add_metric([*where, state["role"]], max(state["required"] - state["given"], 0))

@@ -10,11 +10,12 @@ from sluice.api.base import format_time
 from sluice.api.governanceevidence import EvidenceKind
 from sluice.core import evidence, httproute, inferenceservice, objects, reasons
 from sluice.core.objects import Object
-from sluice.core.plan import Event, EventType, NewRevision, Plan
+from sluice.core.plan import ActKind, Event, EventType, NewRevision, Plan
 from sluice.core.sink import Sink
-from sluice.core.world import RouteIntent, World
+from sluice.core.world import HandEdit, RouteIntent, World
 from sluice.edges.kinds import (
     GOVERNANCE_EVIDENCE,
+    GOVERNANCE_EXCEPTIONS,
     HTTP_ROUTES,
     INFERENCE_SERVICES,
     MODEL_DECISIONS,
@@ -27,6 +28,8 @@ from sluice.engine.children import Children, Tell
 from sluice.engine.refusals import Refusals
 from sluice.engine.store import Key, Store
 from sluice.engine.writes import Writes
+
+_ACTS = {ActKind.DECISION: MODEL_DECISIONS, ActKind.EXCEPTION: GOVERNANCE_EXCEPTIONS}
 
 
 class Actor:
@@ -96,8 +99,10 @@ class Actor:
         refused = set()
         for document in plan.evidence:
             owner = self._uid(Key(world.namespace, world.name), document.revision)
+            governed = any(r.spec.policies for r in world.revisions if r.name == document.revision)
+            item = evidence.build(world.namespace, world.name, document, owner, governed=governed)
             try:
-                await self._writes.create(GOVERNANCE_EVIDENCE, evidence.build(world, document, owner))
+                await self._writes.create(GOVERNANCE_EVIDENCE, item)
             except Conflict:
                 continue  # its name is its digest: it is there already
             except (Invalid, Forbidden) as error:
@@ -109,11 +114,16 @@ class Actor:
         return refused
 
     async def _answer(self, key: Key, plan: Plan) -> None:
-        """Tell people what came of their decisions."""
+        """Tell people what came of their decisions and exceptions."""
         for answer in plan.answers:
-            if self._store.get(MODEL_DECISIONS, key.namespace, answer.decision) is not None:
+            kind = _ACTS[answer.kind]
+            if self._store.get(kind, key.namespace, answer.name) is not None:
                 status = {"conditions": [answer.condition.dump()]}
-                await self._writes.status(MODEL_DECISIONS, key.namespace, answer.decision, status)
+                await self._writes.status(kind, key.namespace, answer.name, status)
+
+    def hand_edits(self, key: Key) -> tuple[HandEdit, ...]:
+        """What was changed by hand of the objects made for a deployment, as far as the store knows."""
+        return self._children.edits(key)
 
     def forget(self, key: Key) -> None:
         """A deployment is gone."""

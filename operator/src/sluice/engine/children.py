@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 
-from sluice.core import identity, mergepatch
+from sluice.core import identity, mergepatch, ownership
 from sluice.core.objects import Object
 from sluice.core.plan import Event, EventType
-from sluice.edges.kinds import Kind
-from sluice.edges.kube import Conflict, KubeError, managers
+from sluice.core.world import HandEdit
+from sluice.edges.kinds import INFERENCE_SERVICES, Kind
+from sluice.edges.kube import FIELD_MANAGER, Conflict, KubeError
 from sluice.engine.refusals import Refusals
 from sluice.engine.store import Key, Store, is_ours
 from sluice.engine.writes import Writes
@@ -46,7 +47,7 @@ class _Applied:
     generation: int
     spec: Object
     marks: Object
-    """Its labels and annotations, by ``metadata`` field."""
+    """Those of its labels and annotations that were asked for, by ``metadata`` field."""
 
 
 class Children:
@@ -111,45 +112,84 @@ class Children:
             self._refusals.clear(kind, key.namespace, name)
             self._corrected.pop((key, kind, name), None)
 
+    def edits(self, key: Key) -> tuple[HandEdit, ...]:
+        """What was changed by hand since we left the objects of a deployment, as far as the store knows.
+
+        A write of ours that is under way, or whose answer was lost, is no such thing: nobody knows then what is whose.
+        """
+        found = (self._edit(key, kind, name) for kind, name in sorted(self._applied.get(key, {}), key=str))
+        return tuple(edit for edit in found if edit is not None)
+
+    def _edit(self, key: Key, kind: Kind, name: str) -> HandEdit | None:
+        done, live = self._applied[key][kind, name], self._store.get(kind, key.namespace, name)
+        revision = name if kind == INFERENCE_SERVICES else None
+        if live is None or live["metadata"]["uid"] != done.uid or "deletionTimestamp" in live["metadata"]:
+            return HandEdit(kind.kind, name, "was deleted by hand", revision=revision)
+        lost, changed = list(_lost(done, live)), mergepatch.paths(_changes(done, live), "spec.")
+        if not lost and not changed:
+            return None
+        part = "f:spec" if changed else "f:metadata"
+        by = ownership.author(live["metadata"].get("managedFields", []), FIELD_MANAGER, part)
+        return HandEdit(kind.kind, name, "was changed by hand", (*changed, *lost), by, revision)
+
     async def _ensure(self, kind: Kind, wanted: Object, live: Object | None, key: Key, corrected: str) -> None:
         asked, slot = identity.digest(wanted), (kind, wanted["metadata"]["name"])
         done = self._applied.get(key, {}).get(slot)
-        if live is not None and done is not None and (done.uid, done.asked) == (live["metadata"]["uid"], asked):
-            await self._keep(kind, wanted, live, done, key, corrected)
+        edit = self._edit(key, *slot) if done is not None else None
+        if live is None or done is None or done.uid != live["metadata"]["uid"]:
+            await self._apply(key, slot, asked, wanted)
+        elif done.asked == asked and edit is None:
             return
-        self._remember(key, slot, asked, await self._writes.apply(kind, wanted))
-        if live is None and done is not None:
-            self._tell_of(kind, slot[1], key, corrected, "was deleted by hand")
+        else:
+            # What we want anew goes out in any case; what was is asked back no more often than is decent.
+            if done.asked == asked:
+                self._check_peace(key, slot, corrected)
+            if edit is not None:
+                await self._undo(done, key, slot)
+            if done.asked != asked or list(_lost(done, live)):
+                await self._apply(key, slot, asked, wanted)
+            if edit is not None:
+                self._corrected.setdefault((key, *slot), deque(maxlen=_CORRECTIONS)).append(self._clock())
+        if edit is not None:
+            self._tell_of(edit, key, corrected)
 
-    async def _keep(self, kind: Kind, wanted: Object, live: Object, done: _Applied, key: Key, corrected: str) -> None:
-        """Undo what someone did to an object since we left it."""
-        slot = (kind, live["metadata"]["name"])
-        if lost := list(_lost(done, wanted, live)):
-            self._check_peace(key, slot, corrected)
-            self._remember(key, slot, done.asked, await self._writes.apply(kind, wanted))
-            self._tell_of(*slot, key, corrected, f"was changed by hand ({', '.join(lost)})")
-        elif live["metadata"]["generation"] > done.generation:
-            self._check_peace(key, slot, corrected)
-            await self._correct(done, key, slot, corrected)
+    async def _apply(self, key: Key, slot: tuple[Kind, str], asked: str, wanted: Object) -> None:
+        answer = await self._surely(key, slot, self._writes.apply(slot[0], wanted))
+        metadata = answer["metadata"]
+        marks = {
+            field: {name: (metadata.get(field) or {}).get(name) for name in wanted["metadata"].get(field, {})}
+            for field in ("labels", "annotations")
+        }
+        applied = _Applied(metadata["uid"], asked, metadata["generation"], answer["spec"], marks)
+        self._applied.setdefault(key, {})[slot] = applied
 
-    async def _correct(self, done: _Applied, key: Key, slot: tuple[Kind, str], corrected: str) -> None:
+    async def _undo(self, done: _Applied, key: Key, slot: tuple[Kind, str]) -> None:
+        """Give the spec back what we left in it; server-side apply does not take away what others added."""
         kind, name = slot
         live = await self._writes.live(kind, key.namespace, name)
-        patch = mergepatch.diff(live["spec"], done.spec)
-        answer = await self._writes.patch(kind, live, {"spec": patch}) if patch else live
-        self._remember(key, slot, done.asked, answer)
-        if patch:
-            others = managers(live)
-            by = f" by {max(others, key=lambda other: others[other])}" if others else ""
-            fields = ", ".join(mergepatch.paths(patch, "spec."))
-            self._tell_of(kind, name, key, corrected, f"was changed by hand{by} ({fields})")
+        if patch := mergepatch.diff(live["spec"], done.spec):
+            live = await self._surely(key, slot, self._writes.patch(kind, live, {"spec": patch}))
+        left = replace(done, generation=live["metadata"]["generation"], spec=live["spec"])
+        self._applied.setdefault(key, {})[slot] = left
+
+    async def _surely(self, key: Key, slot: tuple[Kind, str], write: Awaitable[Object]) -> Object:
+        """Write. While nobody knows what came of it, nobody knows either what of the object is whose."""
+        before = self._applied.get(key, {}).pop(slot, None)
+        try:
+            return await write
+        except KubeError as error:
+            if before is not None and _nothing_written(error):
+                self._applied.setdefault(key, {})[slot] = before
+            raise
+
+    def _contested(self, key: Key, slot: tuple[Kind, str]) -> bool:
+        recent = self._corrected.get((key, *slot), deque())
+        return len(recent) == _CORRECTIONS and self._clock() - recent[0] < _PEACE_SECONDS
 
     def _check_peace(self, key: Key, slot: tuple[Kind, str], corrected: str) -> None:
-        """Note that an object is set right. Not more often than is decent: another controller would never tire."""
+        """Do not set an object right more often than is decent: another controller would never tire."""
         kind, name = slot
-        recent = self._corrected.setdefault((key, *slot), deque(maxlen=_CORRECTIONS))
-        now = self._clock()
-        if len(recent) == _CORRECTIONS and now - recent[0] < _PEACE_SECONDS:
+        if self._contested(key, slot):
             message = (
                 f"{kind.kind} {name} is changed again and again by something else, and is left as it is for now; see "
                 f"`kubectl get {kind.plural} {name} -n {key.namespace} -o yaml --show-managed-fields`"
@@ -157,29 +197,31 @@ class Children:
             if self._refusals.of(kind, key.namespace, name) is None:
                 self._tell(key, Event(EventType.WARNING, corrected, message))
             raise ContestedError(409, message)
-        recent.append(now)
 
-    def _tell_of(self, kind: Kind, name: str, key: Key, corrected: str, what: str) -> None:
+    def _tell_of(self, edit: HandEdit, key: Key, corrected: str) -> None:
         message = (
-            f"{kind.kind} {name} {what}; Sluice has set it right. "
+            f"{edit.text}; Sluice has set it right. "
             f"Change the ModelDeployment instead: kubectl edit md {key.name} -n {key.namespace}"
         )
         self._tell(key, Event(EventType.WARNING, corrected, message[:1024]))
 
-    def _remember(self, key: Key, slot: tuple[Kind, str], asked: str, answer: Object) -> None:
-        metadata = answer["metadata"]
-        marks = {field: metadata.get(field) or {} for field in ("labels", "annotations")}
-        applied = _Applied(metadata["uid"], asked, metadata["generation"], answer["spec"], marks)
-        self._applied.setdefault(key, {})[slot] = applied
+
+def _changes(done: _Applied, live: Object) -> Object:
+    """The patch that gives an object's spec back what we left in it; empty if nobody changed it."""
+    return mergepatch.diff(live["spec"], done.spec) if live["metadata"]["generation"] > done.generation else {}
 
 
-def _lost(done: _Applied, wanted: Object, live: Object) -> Iterator[str]:
+def _lost(done: _Applied, live: Object) -> Iterator[str]:
     """Labels and annotations of ours that are not as we left them; they do not count into the generation."""
     for field, left in done.marks.items():
         there = live["metadata"].get(field) or {}
-        for name in wanted["metadata"].get(field, {}):
-            if there.get(name) != left.get(name):
+        for name, value in left.items():
+            if there.get(name) != value:
                 yield f"metadata.{field}.{name}"
+
+
+def _nothing_written(error: KubeError) -> bool:
+    return 400 <= error.status < 500
 
 
 def _taken(kind: Kind, name: str, key: Key) -> str:

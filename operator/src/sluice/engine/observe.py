@@ -13,7 +13,7 @@ from sluice.api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatu
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
 from sluice.api.verdict import MonitorResult
-from sluice.core import httproute, rollout, workload
+from sluice.core import httproute, objects, rollout, workload
 from sluice.core.objects import Object
 from sluice.core.reasons import ROUTE_REFUSED, WORKLOAD_REFUSED
 from sluice.core.world import Environment, MonitorKey, Resolving, Revision, Route, Workload, WorkloadState, World
@@ -35,9 +35,6 @@ from sluice.engine.oversight import Overseer
 from sluice.engine.refusals import Refusals
 from sluice.engine.resync import Offers
 from sluice.engine.store import Key, Store, is_ours
-
-EXPORTED = "sluice.dev/exported-head"
-"""The annotation in which an export notes up to which record it went."""
 
 
 class UnreadableError(ValueError):
@@ -113,7 +110,7 @@ class Observer:
                 item["metadata"]["name"],
                 _read(ModelRevisionSpec, item, "spec"),
                 _read(ModelRevisionStatus, item, "status"),
-                exported=(item["metadata"].get("annotations") or {}).get(EXPORTED, ""),
+                exported=(item["metadata"].get("annotations") or {}).get(objects.EXPORTED, ""),
             )
             for item in self._store.of(MODEL_REVISIONS, key)
             # Those of an earlier deployment of this name are about to be removed with it.

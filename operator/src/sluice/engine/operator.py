@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -42,8 +42,10 @@ from sluice.engine.policies import Policies
 from sluice.engine.queue import Queue
 from sluice.engine.reconcile import Reconciler
 from sluice.engine.refusals import Refusals
+from sluice.engine.reports import Reports
 from sluice.engine.resync import Offers, Resync
 from sluice.engine.rules import Rules
+from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
 from sluice.engine.surroundings import Surroundings
 
@@ -54,6 +56,9 @@ _API_SECONDS = 5.0
 
 _SURROUNDINGS_SECONDS = 30.0
 """How often to look at guards and identities, which are not watched."""
+
+_SEALING_SECONDS = 5.0
+"""How often to seal the records that were made since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +98,17 @@ class Operator:
         registry: Registry,
         clock: Callable[[], datetime] = utcnow,
         surroundings: Surroundings | None = None,
+        sealing: Sealing = Sealing(),
     ) -> None:
-        """``surroundings`` are what governance looks at beside the objects; without them, it has no such facts."""
+        """Args:
+        kube: the connection to the API server.
+        session: for everybody else who is asked.
+        settings: what it is told.
+        registry: what answers for MLflow.
+        clock: tells the time.
+        surroundings: what governance looks at beside the objects; without them, it has no such facts.
+        sealing: what records are signed with, and where they are anchored.
+        """
         self.store = Store()
         self.queue: Queue[Key] = Queue(time.monotonic)
         self.last_resync: float | None = None
@@ -107,6 +121,14 @@ class Operator:
         self._resync = Resync(kube, self.store, self._offers, settings.namespaces, self._news)
         self._aliases = Aliases(self.store, registry, self.queue.add)
         self._surroundings = surroundings
+        self._sealer = Sealer(
+            store=self.store,
+            kube=kube,
+            sealing=sealing,
+            clock=clock,
+            wake=self.queue.add,
+            tell=self._tell,
+        )
         self._evaluator = Evaluator(
             Prometheus(settings.prometheus_url, session),
             DriftService(settings.monitor_url, session),
@@ -118,7 +140,9 @@ class Operator:
         self._rule_worker = RuleWorker()
         self._rules = Rules(self._rule_worker, self.queue.add)
         self._policies = Policies(self.store, kube, self._rule_worker, clock)
+        self._reports = Reports(self.store, kube, self._offers)
         refusals = Refusals()
+        self._actor = Actor(self.store, kube, settings.sink, refusals, self._tell)
         observer = Observer(
             store=self.store,
             registry=registry,
@@ -136,7 +160,7 @@ class Operator:
             observer=observer,
             evaluator=self._evaluator,
             rules=self._rules,
-            actor=Actor(self.store, kube, settings.sink, refusals, self._tell),
+            actor=self._actor,
             clock=clock,
         )
 
@@ -165,9 +189,12 @@ class Operator:
             _every(settings.resync, "looking up aliases", self._aliases.look_up),
             _every(_API_SECONDS, "looking for APIs", self._await_apis),
             _every(_SURROUNDINGS_SECONDS, "looking at what governance relies on", self._look_around),
+            _every(settings.tick, "writing reports", self._reports.all),
             self._dry_run.run(),
             self._policies.run(),
         ]
+        if self._sealer.enabled:
+            loops.append(_every(_SEALING_SECONDS, "sealing records", self._sealer.round))
         try:
             async with asyncio.TaskGroup() as group:
                 for loop in loops:
@@ -178,6 +205,7 @@ class Operator:
     async def relist(self) -> None:
         """Heal what a watch may have missed, and decide about every deployment afresh."""
         await self._resync.all()
+        self._reports.doubt()
         self._wake_all()
         self.last_resync = time.monotonic()
 
@@ -191,16 +219,21 @@ class Operator:
             self._wake_all()
 
     def _sources(self, surroundings: Surroundings | None) -> Sources:
-        logging_on = self._settings.sink is not None
-        if surroundings is None:
-            return Sources(rules=self._rules.outcomes, logging=logging_on, wake=self.queue.add)
-        return Sources(
+        own = Sources(
+            hand_edits=self._actor.hand_edits,
             rules=self._rules.outcomes,
+            seal=self._sealer.seal,
+            anchoring=self._sealer.anchoring,
+            logging=self._settings.sink is not None,
+            wake=self.queue.add,
+        )
+        if surroundings is None:
+            return own
+        return replace(
+            own,
             evidence=surroundings.evidence,
             identities=surroundings.identities,
             guards=surroundings.guards,
-            logging=logging_on,
-            wake=self.queue.add,
         )
 
     def _news(self, kind: Kind, item: Object, gone: bool) -> None:  # noqa: FBT001 - the shape of resync.News

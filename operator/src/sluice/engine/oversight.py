@@ -17,7 +17,7 @@ from sluice.core import records
 from sluice.core.governance import policy
 from sluice.core.governance.facts import Decision, Guard, Policy, Waiver
 from sluice.core.objects import Object
-from sluice.core.world import Oversight, Revision, RuleOutcome
+from sluice.core.world import HandEdit, Oversight, Revision, RuleOutcome
 from sluice.edges.kinds import (
     GOVERNANCE_EXCEPTIONS,
     GOVERNANCE_POLICIES,
@@ -48,6 +48,8 @@ class Sources:
     guards: Callable[[], tuple[Guard, ...]] = tuple
     seal: Callable[[str, str], Seal | None] = lambda _namespace, _revision: None
     """By namespace and revision: how far its records are signed and anchored."""
+    hand_edits: Callable[[Key], tuple[HandEdit, ...]] = lambda _key: ()
+    """What was changed by hand of the objects made for a deployment."""
     rules: Callable[[Key], Mapping[str, RuleOutcome]] = lambda _key: {}
     """What custom rules came to, of those that the deployment's last decision asked about."""
     anchoring: bool = False
@@ -82,6 +84,7 @@ class Overseer:
             evidence_problems=problems,
             guards=self._sources.guards(),
             unmanaged=tuple(self._unmanaged(key.namespace)) if governed else (),
+            hand_edits=self._sources.hand_edits(key),
             inventory_elsewhere=tuple(self._elsewhere(key, spec.governance)) if governed else (),
             chain_problems={r.name: problem for r in revisions if (problem := self._chain_problem(key, r))},
             seals={r.name: seal for r in revisions if (seal := self._sources.seal(key.namespace, r.name))},

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sluice.core.objects import Object
-from sluice.edges.kinds import HTTP_ROUTES, INFERENCE_SERVICES, WATCHED, Kind
+from sluice.edges.kinds import HTTP_ROUTES, INFERENCE_SERVICES, REPORTS, WATCHED, Kind
 from sluice.edges.kube import Kube, Listing, NotFound
 from sluice.engine.store import Store
 
@@ -25,10 +25,12 @@ class Offers:
 
     kserve: bool = True
     gateway_api: bool = True
+    open_reports: bool = False
+    """Nothing depends on it: it is looked for at every resync only."""
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether nothing is missing that a release needs."""
         return self.kserve and self.gateway_api
 
 
@@ -61,6 +63,7 @@ class Resync:
         before = (self._offers.kserve, self._offers.gateway_api)
         self._offers.kserve = await self._kube.serves(INFERENCE_SERVICES)
         self._offers.gateway_api = await self._kube.serves(HTTP_ROUTES)
+        self._offers.open_reports = await self._kube.serves(REPORTS)
         return before != (self._offers.kserve, self._offers.gateway_api)
 
     async def _snapshot(self, kind: Kind, namespace: str | None) -> Listing:

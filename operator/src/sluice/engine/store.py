@@ -7,12 +7,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from sluice.core import objects
+from sluice.core import objects, ownership
 from sluice.core.objects import Object
-from sluice.edges.kinds import DEPLOYMENTS, GOVERNANCE_EXCEPTIONS, MODEL_DECISIONS, MODEL_DEPLOYMENTS, PODS, Kind
+from sluice.edges.kinds import (
+    DEPLOYMENTS,
+    GOVERNANCE_EXCEPTIONS,
+    HTTP_ROUTES,
+    INFERENCE_SERVICES,
+    MODEL_DECISIONS,
+    MODEL_DEPLOYMENTS,
+    PODS,
+    Kind,
+)
 
 _PREDICTOR = re.compile(r"(?P<deployment>.+)-r[0-9]+")
 _ABOUT_A_RELEASE = (MODEL_DECISIONS, GOVERNANCE_EXCEPTIONS)
+_EDITED_BY_OTHERS = (INFERENCE_SERVICES, HTTP_ROUTES)
+"""Kinds of which it matters who else wrote."""
 _JUDGED_BY_STATUS = (DEPLOYMENTS, PODS)
 _REMEMBERED = 10_000
 """How many deleted objects are remembered, so that a late answer does not bring one back."""
@@ -145,6 +156,8 @@ def _slim(kind: Kind, item: Object) -> Object:
     """What decisions look at: a pod is tens of kilobytes, and only what became of it matters."""
     kept = {key: value for key, value in item.items() if key != "spec" or kind not in _JUDGED_BY_STATUS}
     kept["metadata"] = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    if kind in _EDITED_BY_OTHERS:
+        kept["metadata"]["managedFields"] = ownership.slim(item["metadata"].get("managedFields", []))
     return kept
 
 

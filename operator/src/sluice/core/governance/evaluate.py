@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from sluice.api.base import format_time
 from sluice.api.governance import Assurance, ControlResult, ControlVerdict
 from sluice.api.governanceexception import MAX_DAYS
 from sluice.api.governancepolicy import Mode, RiskTier, Severity
+from sluice.core import reasons
 from sluice.core.governance.catalogue import CATALOGUE
 from sluice.core.governance.control import Control, Finding, error
 from sluice.core.governance.facts import Facts, Policy, Waiver
@@ -62,26 +65,41 @@ def severity_for(severity: Severity, tier: RiskTier | None) -> Severity:
     return SEVERITIES[min(SEVERITIES.index(severity) + _STEPS_DOWN[tier], len(SEVERITIES) - 1)]
 
 
-def why_not_in_force(facts: Facts, waiver: Waiver, developed: Developers | None = None) -> str:
-    """Why an exception waives nothing, and what to do; empty if it is in force."""
+@dataclass(frozen=True)
+class Refused:
+    """Why an exception waives nothing: one of ``reasons``, and in a sentence, with what to do."""
+
+    reason: str
+    message: str
+
+
+def refused(facts: Facts, waiver: Waiver, developed: Developers | None = None) -> Refused | None:
+    """Why an exception waives nothing of a release; None if it is in force."""
     spec, model = waiver.spec, facts.model
+    subject = (spec.subject.model, spec.subject.version, spec.subject.digest)
     if (spec.target.deployment, spec.target.uid) != (facts.deployment, facts.uid):
-        return f"it is for another ModelDeployment (uid {spec.target.uid}); make one for uid {facts.uid}"
+        why = f"it is for another ModelDeployment (uid {spec.target.uid}); make one for uid {facts.uid}"
+        return Refused(reasons.OTHER_TARGET, why)
     if spec.control.startswith(_UNWAIVABLE):
-        return f"{spec.control} cannot be waived; get the approval, or mend the record"
+        return Refused(reasons.NOT_WAIVABLE, f"{spec.control} cannot be waived; get the approval, or mend the record")
     if model is None:
-        return "the model is not resolved yet, so it cannot be told whether it is the one waived for"
-    if (spec.subject.model, spec.subject.version, spec.subject.digest) != (model.name, model.version, model.digest):
-        return f"it is for {spec.subject.model} {spec.subject.version}, {spec.subject.digest}; make one for this model"
+        why = "the model is not resolved yet, so it cannot be told whether it is the one waived for"
+        return Refused(reasons.MODEL_RESOLVING, why)
+    if subject != (model.name, model.version, model.digest):
+        why = f"it is for {spec.subject.model} {spec.subject.version}, {spec.subject.digest}; make one for this model"
+        return Refused(reasons.OTHER_MODEL, why)
     if facts.now >= spec.expires_at:
-        return "it has expired; mend what it waives, or have it made anew"
+        why = f"it expired at {format_time(spec.expires_at)}; mend what it waives, or have it made anew"
+        return Refused(reasons.DECISION_EXPIRED, why)
     if (spec.expires_at - waiver.created_at).total_seconds() > MAX_DAYS * 86400:
-        return f"it lasts longer than {MAX_DAYS} days; make a shorter one"
+        return Refused(reasons.LASTS_TOO_LONG, f"it lasts longer than {MAX_DAYS} days; make a shorter one")
     if not spec.reason.strip() or not spec.ticket.strip():
-        return "it has no reason or no ticket; make one with both"
+        return Refused(reasons.NOT_JUSTIFIED, "it has no reason or no ticket; make one with both")
     if why := unguarded(facts, waiver.created_at):
-        return f"nothing proves that {spec.approver.username} made it: {why}"
-    return dependent(facts, spec.approver.username, developed or developers(facts))
+        return Refused(reasons.NOT_GUARDED, f"nothing proves that {spec.approver.username} made it: {why}")
+    if why := dependent(facts, spec.approver.username, developed or developers(facts)):
+        return Refused(reasons.NOT_INDEPENDENT, why)
+    return None
 
 
 def _is_asked(facts: Facts, asked: MergedControl) -> bool:
@@ -139,6 +157,6 @@ class _Waivers:
             developed = developers(self._facts)
             # Of several the one that lasts longest is named.
             waivers = sorted(self._facts.waivers, key=lambda waiver: (waiver.spec.expires_at, waiver.name))
-            found = (waiver for waiver in waivers if not why_not_in_force(self._facts, waiver, developed))
+            found = (waiver for waiver in waivers if refused(self._facts, waiver, developed) is None)
             self._in_force = {waiver.spec.control: waiver.name for waiver in found}
         return self._in_force

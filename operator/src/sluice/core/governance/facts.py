@@ -142,6 +142,8 @@ class Facts:
     """All decisions that name this deployment, oldest first."""
     waivers: tuple[Waiver, ...] = ()
     """All exceptions that name this deployment."""
+    predates: bool = False
+    """Whether it was released before any policy applied to it."""
     started: bool = False
     """Whether its workload was asked for: before that nothing can have been measured."""
     stepped: bool = False

@@ -53,6 +53,7 @@ def facts(world: World, revision: Revision, stable: Revision | None, now: dateti
         required=required(world, revision),
         decisions=over.decisions,
         waivers=over.waivers,
+        predates=_predates(revision),
         started=revision.status.started_at is not None,
         stepped=any(step.started_at is not None for step in revision.status.steps),
         weight=weight,
@@ -62,7 +63,7 @@ def facts(world: World, revision: Revision, stable: Revision | None, now: dateti
         anchoring=over.anchoring,
         guards=over.guards,
         unmanaged=over.unmanaged,
-        hand_edits=over.hand_edits,
+        hand_edits=tuple(edit.text for edit in over.hand_edits if edit.revision in (None, revision.name)),
         image=workload.image,
         loaded_digest=workload.loaded_digest,
         inventory_elsewhere=over.inventory_elsewhere,
@@ -79,11 +80,18 @@ def policy_digest(world: World, revision: Revision) -> str:
 
 def required(world: World, revision: Revision) -> tuple[RequiredApproval, ...]:
     """The approvals that the policies ask for, and those that the plan's own approval steps ask for."""
+    if _predates(revision):
+        return ()
     steps_asking = [step.approval for step in revision.spec.rollout.steps if step.approval is not None]
     return policy.required(
         world.oversight.policies,
         [RequiredApproval(role=step.role, before=Before.PROMOTION) for step in steps_asking],
     )
+
+
+def _predates(revision: Revision) -> bool:
+    """Whether it was released before any policy applied to it."""
+    return not revision.in_progress and revision.status.policy_digest is None
 
 
 def next_weight(revision: Revision, stable: Revision | None) -> int:

@@ -8,6 +8,7 @@ from sluice.api.base import format_duration
 from sluice.api.governance import Assurance
 from sluice.api.governancepolicy import Severity
 from sluice.api.modeldeployment import MonitorMode
+from sluice.api.modelmonitor import Drift
 from sluice.api.verdict import Verdict
 from sluice.core import reasons
 from sluice.core.governance.checks import ADMITTED, ALWAYS, RUNNING, SERVED, listed, taking_traffic
@@ -46,7 +47,8 @@ def _drift(facts: Facts, values: Parameters) -> Finding:
         raise ParameterError("subjects: must list Prediction, Inputs or both")
     gates = [gauge for gauge in facts.gauges if gauge.use.mode is MonitorMode.GATE]
     for subject in subjects:
-        found = [g for g in gates if g.definition and g.definition.drift and g.definition.drift.subject == subject]
+        drifts = {g.use.name: g.definition.drift for g in gates if g.definition and g.definition.drift}
+        found = {name: drift for name, drift in drifts.items() if drift.subject == subject}
         if not found:
             if unknown := _unknown(facts):
                 return _undefined(unknown)
@@ -55,19 +57,16 @@ def _drift(facts: Facts, values: Parameters) -> Finding:
                 "spec.monitors, "
                 "with mode Gate (`kubectl get cmmon`)"
             )
-        if not any(_sensitive(gauge, alpha, effect) for gauge in found):
+        if not any(_sensitive(drift, alpha, effect) for drift in found.values()):
             return failed(
-                f"{listed([gauge.use.name for gauge in found])} notices too little: alpha must be at most "
+                f"{listed(list(found))} notices too little: alpha must be at most "
                 f"{alpha:g} and "
                 f"minEffect at most {effect:g}; the platform team changes the monitor, or the team uses another"
             )
     return passed(f"{listed(list(subjects))} drift is a gate")
 
 
-def _sensitive(gauge: Gauge, alpha: float, effect: float) -> bool:
-    drift = gauge.definition.drift if gauge.definition else None
-    if drift is None:
-        return False
+def _sensitive(drift: Drift, alpha: float, effect: float) -> bool:
     stated, least = measured(drift.alpha), measured(drift.min_effect)
     return stated is not None and least is not None and stated <= alpha and least <= effect
 

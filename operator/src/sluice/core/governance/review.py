@@ -16,14 +16,14 @@ from sluice.api.governancepolicy import Before
 from sluice.core import reasons
 from sluice.core.governance import approval, custom, evaluate, gather
 from sluice.core.governance.custom import Asked
-from sluice.core.governance.facts import Decision, Facts
+from sluice.core.governance.facts import Decision, Facts, Stage
 from sluice.core.governance.standing import Standing
 from sluice.core.identity import digest
 from sluice.core.world import Revision, World
 
 COUNTS = Standing.COUNTS
-_GATED_AS_APPROVALS = ("GOV-APP-01", "GOV-APP-02")
-"""What these two say is held against a release as its approvals, each at the point that its policy names."""
+_GATED_AS_APPROVALS = ("GOV-APP-01", "GOV-APP-02", "GOV-APP-03", "GOV-APP-04")
+"""What these say is held against a release as its approvals, each at the point that its policy names."""
 FREEZING = ("GOV-APP-03",)
 """Controls on what serves that hold back what would replace it."""
 
@@ -51,7 +51,9 @@ class Review:
 
     def obstacles(self, before: Before) -> tuple[Obstacle, ...]:
         """What stands against the release's start, or against its promotion (which includes the former)."""
-        blocking = [r for r in evaluate.blocking(self.results) if r.id not in _GATED_AS_APPROVALS]
+        serves = self.facts.stage is Stage.CONTINUOUS
+        gated = [name for name in _GATED_AS_APPROVALS if not (serves and name in FREEZING)]
+        blocking = [r for r in evaluate.blocking(self.results) if r.id not in gated]
         controls = [Obstacle(r.id, reasons.GOVERNANCE_BLOCKED, f"{r.id}: {r.message}") for r in blocking]
         missing = [_missing(state, self.facts) for state in approval.missing(self.approvals, before)]
         return (*controls, *missing)
@@ -67,8 +69,12 @@ class Review:
     @property
     def undecided(self) -> bool:
         """Whether something is only being read: no reason to write anything yet."""
-        unread = self.facts.evidence is None and not self.facts.evidence_problem and bool(self.results)
-        return unread or self.custom.pending
+        return (self.unread and bool(self.results)) or self.custom.pending
+
+    @property
+    def unread(self) -> bool:
+        """Whether the registry is being read, so that nobody can say yet who developed the model."""
+        return self.facts.evidence is None and not self.facts.evidence_problem
 
     @property
     def digest(self) -> str:

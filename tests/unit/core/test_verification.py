@@ -1,0 +1,108 @@
+"""Nothing that somebody does to what is kept goes unnoticed, or it is said what does."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from types import ModuleType
+from unittest import mock
+
+import pytest
+from securesystemslib.signer import CryptoSigner
+
+from sluice.core import archive, chronicle, verification
+from sluice.core.dossier import Dossier
+from sluice.core.verification import verify
+from tests.unit.core.dossiers import Kept, governed_story
+from tests.unit.core.tampering import Tally, Tamperer, tamper
+
+TAMPERINGS = 10_000
+PROCESSES = 2
+
+
+@lru_cache
+def story(*, moving: bool) -> tuple[Kept, Dossier, Dossier]:
+    """A release with its dossier, and one from the middle of it. ``moving``: records were moved out of the status."""
+    most, kept_back = (8, 3) if moving else (archive.MOVE_ABOVE, archive.KEEP)
+    with mock.patch.multiple(archive, MOVE_ABOVE=most, KEEP=kept_back):
+        kept = governed_story()
+    assert kept.earlier is not None
+    return kept, kept.dossier(), kept.earlier
+
+
+def laid_hands_on(seed: int, count: int, *, keys: bool = True, anchor: bool = True) -> Tally:
+    """Tamper with both stories."""
+    tally = Tally()
+    for moving in (False, True):
+        kept, dossier, earlier = story(moving=moving)
+        trust = kept.trust(keys=keys, anchor=anchor)
+        trust = replace(trust, open=lru_cache(maxsize=10_000)(trust.open))
+        stranger = CryptoSigner.generate_ed25519()
+        tamperer = Tamperer(dossier, earlier, random.Random(seed + moving), stranger)
+        tally.add(tamper(tamperer, trust, count // 2))
+    return tally
+
+
+@pytest.mark.parametrize("moving", [False, True], ids=["short", "with-moved-records"])
+@pytest.mark.parametrize("keys", [False, True], ids=["no-key", "key"])
+@pytest.mark.parametrize("anchor", [False, True], ids=["no-anchor", "anchor"])
+def test_nothing_is_found_in_what_nobody_touched(moving: bool, keys: bool, anchor: bool) -> None:
+    kept, dossier, _ = story(moving=moving)
+    found = verify(dossier, kept.trust(keys=keys, anchor=anchor))
+    assert found.findings == ()
+    assert found.notes == ()
+    for proof, revision in zip(found.proofs, kept.cluster.revisions.values(), strict=True):
+        last = revision.status.records[-1]
+        assert proof.whole
+        assert proof.records == last.sequence + 1
+        assert proof.head.hash == last.hash
+        assert (proof.signed, proof.anchored) == (last.sequence if keys else None, last.sequence if anchor else None)
+    assert (kept.cluster.revisions["scorer-r2"].status.archived is not None) is moving
+
+
+def test_every_one_of_ten_thousand_tamperings_is_found() -> None:
+    tally = Tally()
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        parts = pool.map(laid_hands_on, range(0, 100 * PROCESSES, 100), [TAMPERINGS // PROCESSES] * PROCESSES)
+        for part in parts:
+            tally.add(part)
+    print("\n" + "\n".join(f"{count:>6} {what}" for what, count in tally.done.most_common()))
+    assert tally.missed == {}, tally.examples
+    assert tally.done.total() == TAMPERINGS
+    assert min(tally.done.values()) >= TAMPERINGS / 1000
+
+
+UNNOTICED_WITHOUT_ANCHOR = {"a revision put back", "revisions removed", "a seal forged"}
+UNNOTICED_WITHOUT_KEY_AND_ANCHOR = UNNOTICED_WITHOUT_ANCHOR | {"a history written anew without contradiction"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "anchor", "unnoticed"),
+    [
+        pytest.param(True, False, UNNOTICED_WITHOUT_ANCHOR, id="a-key-and-no-anchor"),
+        pytest.param(False, False, UNNOTICED_WITHOUT_KEY_AND_ANCHOR, id="neither"),
+    ],
+)
+def test_what_goes_unnoticed_without_an_anchor_is_what_the_documents_say(
+    keys: bool, anchor: bool, unnoticed: set[str]
+) -> None:
+    tally = laid_hands_on(7, 1500, keys=keys, anchor=anchor)
+    assert tally.missed
+    assert set(tally.missed) <= unnoticed, tally.examples
+
+
+@pytest.mark.parametrize(
+    ("module", "check", "missed"),
+    [
+        pytest.param(chronicle, "_chain", "a record forged with its hash", id="the-chain"),
+        pytest.param(chronicle, "_acts", "people's acts exchanged", id="what-people-did"),
+        pytest.param(chronicle, "_bases", "a document removed", id="documents"),
+        pytest.param(verification, "_unsealed", "the latest seal removed", id="seals"),
+    ],
+)
+def test_a_check_that_is_left_out_is_missed(module: ModuleType, check: str, missed: str) -> None:
+    with mock.patch.object(module, check, return_value=()):
+        tally = laid_hands_on(9, 400)
+    assert missed in tally.missed
