@@ -78,7 +78,7 @@ class Monitor:
         try:
             self._connection.request(method, path, body, dict(headers or {}))
             response = self._connection.getresponse()
-        except http.client.RemoteDisconnected:  # it was idle for too long
+        except (ConnectionResetError, BrokenPipeError):  # it was idle for too long
             self._connection.close()
             self._connection.request(method, path, body, dict(headers or {}))
             response = self._connection.getresponse()
@@ -117,6 +117,11 @@ class Monitor:
         """One sample of ``/metrics`` by its name and labels."""
         lines = self.get("/metrics").body.decode().splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample + " ")), 0.0)
+
+    def growth(self, sample: str) -> Callable[[], float]:
+        """Tells how much a sample has grown since this call, for a monitor that tests share."""
+        before = self.metric(sample)
+        return lambda: self.metric(sample) - before
 
     def settle(self, pairs: int) -> None:
         """Returns once that many inferences have been worked off."""
@@ -187,12 +192,24 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts monitors that the tests of a module share; they must still end as they should."""
+    started: list[Monitor] = []
+
+    def begin(**settings: object) -> Monitor:
+        monitor = Monitor(tmp_path_factory.mktemp("shared"), **settings)
+        started.append(monitor)
+        monitor.wait_until_ready()
+        return monitor
+
+    yield begin
+    assert [monitor.stop() for monitor in started] == [0] * len(started)
+
+
+@pytest.fixture(scope="module")
+def idle(start_shared: Start) -> Monitor:
     """A monitor that has heard of nothing, shared by the tests that change nothing."""
-    monitor = Monitor(tmp_path_factory.mktemp("idle"))
-    monitor.wait_until_ready()
-    yield monitor
-    assert monitor.stop() == 0
+    return start_shared()
 
 
 @pytest.fixture

@@ -29,14 +29,6 @@ ACCOUNT = {"AWS_ACCESS_KEY_ID": "sluice", "AWS_SECRET_ACCESS_KEY": "sluice-secre
 READY_SECONDS = 60.0
 
 
-def program() -> str:
-    """The store's program: $VERSITYGW, or the one that is built from its Go module."""
-    if given := os.environ.get("VERSITYGW"):
-        return given
-    binaries.build("versitygw")
-    return str(binaries.path("versitygw"))
-
-
 class S3:
     """versitygw over a directory."""
 
@@ -46,17 +38,16 @@ class S3:
             self.port: int = free.getsockname()[1]
         self._folder = folder
         (folder / "store").mkdir(parents=True)
+        binaries.build("versitygw")
         self.start()
-        self.client = Minio(
-            f"127.0.0.1:{self.port}", *ACCOUNT.values(), secure=False, region="us-east-1"
-        )  # fmt: skip
+        self.client = Minio(f"127.0.0.1:{self.port}", *ACCOUNT.values(), secure=False, region="us-east-1")
         self.client.make_bucket(BUCKET)
 
     def start(self) -> None:
         with (self._folder / "s3.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program(), "--port", f"127.0.0.1:{self.port}", "posix", str(self._folder / "store")],
-                env=os.environ | {"ROOT_ACCESS_KEY": "sluice", "ROOT_SECRET_KEY": "sluice-secret"},
+                [binaries.path("versitygw"), "--port", f"127.0.0.1:{self.port}", "posix", str(self._folder / "store")],
+                env=os.environ | dict(zip(("ROOT_ACCESS_KEY", "ROOT_SECRET_KEY"), ACCOUNT.values(), strict=True)),
                 stdout=log,
                 stderr=log,
             )
@@ -138,10 +129,17 @@ def test_rows_and_verdicts_outlive_a_monitor_without_a_volume(empty: S3, start: 
         assert (after["samples"], after["inferences"]) == (before["samples"], before["inferences"])
 
 
-def test_a_kill_loses_only_what_is_younger_than_the_declared_seconds(empty: S3, start: Start, tmp_path: Path) -> None:
-    monitor = start(rows_url=empty.url(), checkpoint_seconds=4)
+def test_a_kill_loses_nothing_that_a_round_of_storing_has_covered(empty: S3, start: Start, tmp_path: Path) -> None:
+    monitor = start(rows_url=empty.url(), checkpoint_seconds=1)
     send(monitor, "m-r1")
-    time.sleep(4)
+    monitor.settle(150)
+    sent = time.monotonic()
+
+    def is_covered() -> bool:
+        asked = time.monotonic()
+        return bool(asked - monitor.metric("sluice_monitor_unstored_seconds") > sent)
+
+    monitor.eventually(is_covered)
     monitor.kill()
     assert len(empty.rows(tmp_path)) == 150
 
