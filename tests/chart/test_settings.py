@@ -61,6 +61,16 @@ def test_the_monitor_understands_its_settings() -> None:
     assert isinstance(open_depot(settings.rows_url, {}), S3Depot)
 
 
+def test_a_store_can_be_known_by_a_private_ca() -> None:
+    manifests = render({"monitor": {"rows": {"url": "s3://rows", "caSecretName": "store-ca"}}})
+    container = containers(manifests)["sluice-monitor/monitor"]
+    [mount] = [mount for mount in container["volumeMounts"] if mount["name"] == "store"]
+    assert environment(container)["SSL_CERT_FILE"] == f"{mount['mountPath']}/ca.crt"
+    pod = named(manifests, "Deployment", "sluice-monitor")["spec"]["template"]["spec"]
+    [volume] = [volume["secret"] for volume in pod["volumes"] if volume["name"] == "store"]
+    assert volume == {"secretName": "store-ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+
+
 def test_senders_are_known_by_one_secret_that_both_parts_read() -> None:
     manifests = render({"global": {"monitor": {"senderKeys": {"secretName": "sluice-senders"}}}})
     found = containers(manifests)

@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 class Monitor:
     """A running ``sluice-monitor``."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, **settings: object) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], **settings: object) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -52,7 +52,7 @@ class Monitor:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env=os.environ | dict(environment or {}),
+                env=os.environ | dict(environment),
             )
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GENEROUS)
         self.since = datetime.now(UTC)
@@ -178,8 +178,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts monitors that live in the test's directory, and ends those that the test leaves running."""
     started: list[Monitor] = []
 
-    def begin(**settings: object) -> Monitor:
-        monitor = Monitor(tmp_path, bucket_seconds=BUCKET_SECONDS, **settings)
+    def begin(environment: Mapping[str, str] | None = None, **settings: object) -> Monitor:
+        monitor = Monitor(tmp_path, environment or {}, bucket_seconds=BUCKET_SECONDS, **settings)
         started.append(monitor)
         monitor.wait_until_ready()
         return monitor
@@ -197,7 +197,7 @@ def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     started: list[Monitor] = []
 
     def begin(**settings: object) -> Monitor:
-        monitor = Monitor(tmp_path_factory.mktemp("shared"), **settings)
+        monitor = Monitor(tmp_path_factory.mktemp("shared"), {}, **settings)
         started.append(monitor)
         monitor.wait_until_ready()
         return monitor

@@ -32,6 +32,8 @@ def test_a_kill_loses_no_row_older_than_the_declared_seconds(start: Start, tmp_p
             answered.append(time.monotonic())
             time.sleep(0.005)
 
+    asked = 0.0
+
     def keeps_its_word() -> bool:
         """On a busy machine a round takes as long as it takes, and the metric says so."""
         nonlocal asked
@@ -41,7 +43,6 @@ def test_a_kill_loses_no_row_older_than_the_declared_seconds(start: Start, tmp_p
         [unstored] = [float(line.split()[1]) for line in lines if line.startswith("sluice_monitor_unstored_seconds ")]
         return bool(answered) and asked - answered[0] > 2 * DECLARED and unstored < 0.75 * DECLARED
 
-    asked = 0.0
     sender = threading.Thread(target=send)
     sender.start()
     try:

@@ -25,7 +25,8 @@ from sluice.monitor.depot import DepotURLError, S3Depot, Stored, StoreError, ope
 Start = Callable[..., Any]
 """See conftest: starts a monitor."""
 BUCKET = "rows"
-ACCOUNT = {"AWS_ACCESS_KEY_ID": "sluice", "AWS_SECRET_ACCESS_KEY": "sluice-secret"}
+USER, SECRET = "sluice", "sluice-secret"
+ACCOUNT = {"AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": SECRET}
 READY_SECONDS = 60.0
 
 
@@ -40,14 +41,14 @@ class S3:
         (folder / "store").mkdir(parents=True)
         binaries.build("versitygw")
         self.start()
-        self.client = Minio(f"127.0.0.1:{self.port}", *ACCOUNT.values(), secure=False, region="us-east-1")
+        self.client = Minio(f"127.0.0.1:{self.port}", USER, SECRET, secure=False, region="us-east-1")
         self.client.make_bucket(BUCKET)
 
     def start(self) -> None:
         with (self._folder / "s3.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [binaries.path("versitygw"), "--port", f"127.0.0.1:{self.port}", "posix", str(self._folder / "store")],
-                env=os.environ | dict(zip(("ROOT_ACCESS_KEY", "ROOT_SECRET_KEY"), ACCOUNT.values(), strict=True)),
+                env=os.environ | {"ROOT_ACCESS_KEY": USER, "ROOT_SECRET_KEY": SECRET},
                 stdout=log,
                 stderr=log,
             )
