@@ -299,7 +299,7 @@ def soak(chosen: argparse.Namespace) -> None:
     """The collector alone, for as many events as asked for: is its memory flat?"""
     parts = 10
     load = Load(chosen.events // parts, chosen.soak_seconds / parts, chosen.connections, chosen.rate)
-    print(f"\n{'events':>12} {'events/s':>9} {'p99':>9} {'dropped':>9} {'resident':>9}")
+    print(f"\n{'events':>12} {'events/s':>9} {'p99':>9} {'dropped':>9} {'rows':>9} {'resident':>9}")
     memory = []
     with running(serve_collector) as port:
         for part in range(parts):
@@ -310,10 +310,12 @@ def soak(chosen: argparse.Namespace) -> None:
             )
             print(
                 f"{received + dropped:>12,.0f} {result.rate:>9,.0f} {result.p99 * 1e3:>6.2f} ms {dropped:>9,.0f} "
-                f"{memory[-1]:>5.0f} MiB",
+                f"{read_metric(port, 'sluice_monitor_rows_bytes') / (1 << 20):>5.0f} MiB {memory[-1]:>5.0f} MiB",
                 flush=True,
             )
-    print(f"memory: {memory[1]:.0f} MiB after a fifth of the events, {memory[-1]:.0f} MiB after all of them")
+    # Rows have a budget (--memory-mib): memory grows with them until it is spent.
+    print(f"memory: {memory[parts // 2 - 1]:.0f} MiB after half of the time, {memory[-1]:.0f} MiB at the end,")
+    print(f"        after {received + dropped:,.0f} of {chosen.events:,} events")
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -212,3 +214,21 @@ def test_what_is_not_ours_is_left_alone(spool: Spool, tmp_path: Path) -> None:
     (tmp_path / "notes.parquet").write_bytes(b"not ours")
     assert spool.expire(before=1_000, max_bytes=1) == 1
     assert (tmp_path / "notes.parquet").exists()
+
+
+def test_opening_loads_what_would_else_be_loaded_between_two_answers(tmp_path: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from sluice.monitor.depot import Directory
+from sluice.monitor.service import Service
+from sluice.monitor.spool import Spool
+from sluice.monitor.telemetry import Metrics
+
+heavy = {{"pyarrow.parquet", "duckdb"}}
+assert not heavy & set(sys.modules), "no longer loaded late"
+Spool(Directory(Path({str(tmp_path)!r}, "none")), Metrics()).open()
+assert heavy <= set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []

@@ -29,6 +29,13 @@ class NotRowsError(ValueError):
     """A file is damaged, or none of ours."""
 
 
+def load() -> None:
+    """Loads the libraries now, which takes part of a second, rather than between two answers."""
+    import pyarrow.parquet  # noqa: F401
+
+    _database()
+
+
 def to_bytes(chunk: Chunk, tally: Tally) -> bytes:
     """A bucket as the content of a file."""
     # Imported late, here and below: 30 MiB that a monitor without a depot never needs.

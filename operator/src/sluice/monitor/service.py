@@ -72,6 +72,8 @@ class Service:
             OSError: the reports directory cannot be written.
         """
         self.evidence.open()
+        if self.spool:
+            self.spool.open()
         tasks = [
             asyncio.create_task(self.collector.run(), name="collector"),
             asyncio.create_task(self.evidence.run(), name="evidence"),

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from sluice.monitor.cloudevents import Key
 from sluice.monitor.depot import Depot, Stored
-from sluice.monitor.parquet import NotRowsError, read_files, to_bytes
+from sluice.monitor.parquet import NotRowsError, load, read_files, to_bytes
 from sluice.monitor.reservoir import Chunk, Side
 from sluice.monitor.store import Snapshot
 from sluice.monitor.tally import Tally
@@ -46,6 +46,10 @@ class Spool:
     def tidy_seconds(self) -> float:
         """How often :meth:`expire` is worth its cost."""
         return self._depot.tidy_seconds
+
+    def open(self) -> None:
+        """Gets ready to read and write. Nothing is asked of the depot yet: it may be down."""
+        load()
 
     def write(self, key: Key, snapshot: Snapshot) -> str:
         """Stores a bucket as it was at some moment, in place of any earlier state, and returns its file's name.
