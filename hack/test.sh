@@ -45,7 +45,8 @@ for what in "$@"; do
       layer unit tests/unit --numprocesses=auto --cov --cov-report=term-missing:skip-covered
       ;;
     component)
-      layer component tests/component -p no:randomly # they share one API server: a fixed order can be repeated
+      # Two API servers; the tests of a file share one, in an order that can be repeated.
+      layer component tests/component -p no:randomly --numprocesses=2 --dist=loadfile
       ;;
     chart)
       layer chart tests/chart

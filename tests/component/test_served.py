@@ -49,6 +49,7 @@ def test_what_a_deployment_leaves_out_is_filled_in_for_people_to_see(api: Api, n
         "progressDeadline": "4h",
         "onDeadline": "Rollback",
         "rollbackWindow": "24h",
+        "approvalDeadline": "168h",
         "revisionHistoryLimit": 10,
     }
     assert ModelDeploymentSpec.model_validate(spec) == ModelDeploymentSpec.model_validate(deployment(namespace)["spec"])
@@ -157,6 +158,7 @@ def test_kubectl_get_answers_the_daily_question_about_a_deployment(api: Api, nam
     made = api.create(deployment(namespace))
     step = {"index": 2, "of": 4, "kind": "Weight", "weight": 25}
     fields = {"phase": "Progressing", "message": "holding", "url": "https://fraud.models.example.com", "step": step}
+    fields["governance"] = {"blockedBy": "approval:model-validator"}
     api.apply(status(made, stableRevision="fraud-r1", candidateRevision="fraud-r2", **fields), "sluice", "status")
 
     assert cells(api.table("ModelDeployment", namespace)) == {
@@ -169,6 +171,7 @@ def test_kubectl_get_answers_the_daily_question_about_a_deployment(api: Api, nam
         "Candidate": "fraud-r2",
         "Step": 2,
         "Weight": 25,
+        "Blocked-By": "approval:model-validator",
         "Message": "holding",
         "URL": "https://fraud.models.example.com",
     }

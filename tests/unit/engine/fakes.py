@@ -242,7 +242,6 @@ class Engine:
         self.judge = PlayedJudge()
         self.rules = Rules(self.judge, self.queue.add, self.seconds)
         actor = Actor(self.store, kube, None, refusals, lambda _key, event: self.told.append(event))
-        sources = Sources(hand_edits=actor.hand_edits, rules=self.rules.outcomes, wake=self.queue.add)
         self.evaluator = Evaluator(self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [])
         self.sealer = Sealer(
             store=self.store,
@@ -253,6 +252,7 @@ class Engine:
             tell=lambda _key, event: self.told.append(event),
         )
         sources = Sources(
+            hand_edits=actor.hand_edits,
             rules=self.rules.outcomes,
             seal=self.sealer.seal,
             anchoring=self.sealer.anchoring,

@@ -215,9 +215,13 @@ def _progressing(draft: Draft, message: str) -> Says:
         return Says(UNKNOWN, reasons.REVISION_CREATED, message)
     if at_rest or target.phase is RevisionPhase.PAUSED:
         return Says(FALSE, target.status.reason or reasons.PROMOTED, message)
-    started = target.status.step_started_at() is not None
-    waiting = reasons.WORKLOAD_STARTING if target.status.step is None else reasons.ROUTE_NOT_PROGRAMMED
-    return Says(TRUE, reasons.HOLDING if started else waiting, message)
+    if target.status.step_started_at() is not None:
+        return Says(TRUE, reasons.HOLDING, message)
+    if target.status.step is not None:
+        return Says(TRUE, reasons.ROUTE_NOT_PROGRAMMED, message)
+    workload = draft.world.workload(target)
+    why = "" if workload.state is WorkloadState.READY else workload.reason  # such as ErrImagePull
+    return Says(TRUE, why or reasons.WORKLOAD_STARTING, message)
 
 
 def _resolved(draft: Draft) -> Says:
