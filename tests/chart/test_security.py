@@ -218,6 +218,35 @@ def test_the_monitor_is_called_by_model_pods_operator_and_prometheus_and_calls_n
     assert prometheus["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
 
 
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        pytest.param(
+            "s3://rows/a?endpoint=http://minio.storage.svc:9000&region=eu",
+            {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "storage"}}}]},
+            id="inside the cluster",
+        ),
+        pytest.param(
+            "s3://rows/a?region=eu&endpoint=https://s3.example.com:9443",
+            {"ports": [{"protocol": "TCP", "port": 9443}]},
+            id="outside it",
+        ),
+        pytest.param("s3://rows/a", {"ports": [{"protocol": "TCP", "port": 443}]}, id="Amazon's"),
+    ],
+)
+def test_the_monitor_calls_the_store_of_its_rows_and_nobody_else(url: str, target: Manifest) -> None:
+    policy = named(render({"monitor": {"rows": {"url": url}}}), "NetworkPolicy", "sluice-monitor")["spec"]
+    names, store = policy["egress"]
+    assert {port["port"] for port in names["ports"]} == {53}
+    assert store == target
+
+
+def test_the_monitor_s_account_can_be_given_an_identity_at_a_cloud() -> None:
+    role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/rows"}
+    account = named(render({"monitor": {"serviceAccountAnnotations": role}}), "ServiceAccount", "sluice-monitor")
+    assert account["metadata"]["annotations"] == role
+
+
 def test_policies_can_be_left_to_others() -> None:
     assert "NetworkPolicy" not in kinds(render({"global": {"networkPolicy": {"enabled": False}}}))
 

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from sluice import __main__ as operator_program
+from sluice.monitor.depot import S3Depot, open_depot
 from sluice.monitor.settings import ENV_PREFIX, Settings, read_settings
 from sluice.storage import uri
 from tests.chart.helm import NAMESPACE, Manifest, Values, containers, environment, named, render
@@ -43,9 +44,54 @@ def test_the_monitor_reads_every_variable_it_is_given_and_writes_to_its_volume()
     known = {ENV_PREFIX + field.name.upper() for field in dataclasses.fields(Settings)}
     assert {name for name in given if name.startswith(ENV_PREFIX)} <= known
     settings = read_settings([], given)
-    assert str(settings.data_dir) == "/data/rows"
+    assert settings.rows_url == "file:///data/rows"
     assert str(settings.reports_dir) == "/data/reports"
     assert settings.port == 8080
+
+
+def test_the_monitor_understands_its_settings() -> None:
+    url = "s3://rows/sluice?endpoint=http://minio.minio.svc:9000&region=eu-central-1"
+    rows = {"url": url, "secretName": "rows-credentials", "maxMiB": 4096}
+    chosen = {"rows": rows, "checkpointSeconds": 2.5, "pairTimeoutSeconds": 120, "maxBodyKiB": 4096}
+    container = containers(render({"monitor": chosen}))["sluice-monitor/monitor"]
+    settings = read_settings([], environment(container))
+    assert (settings.rows_url, settings.volume_mib) == (url, 4096)
+    assert (settings.checkpoint_seconds, settings.pair_timeout, settings.max_body_bytes) == (2.5, 120, 4 << 20)
+    assert container["envFrom"] == [{"secretRef": {"name": "rows-credentials"}}]
+    assert isinstance(open_depot(settings.rows_url, {}), S3Depot)
+
+
+def test_a_store_can_be_known_by_a_private_ca() -> None:
+    manifests = render({"monitor": {"rows": {"url": "s3://rows", "caSecretName": "store-ca"}}})
+    container = containers(manifests)["sluice-monitor/monitor"]
+    [mount] = [mount for mount in container["volumeMounts"] if mount["name"] == "store"]
+    assert environment(container)["SSL_CERT_FILE"] == f"{mount['mountPath']}/ca.crt"
+    pod = named(manifests, "Deployment", "sluice-monitor")["spec"]["template"]["spec"]
+    [volume] = [volume["secret"] for volume in pod["volumes"] if volume["name"] == "store"]
+    assert volume == {"secretName": "store-ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+
+
+def test_senders_are_known_by_one_secret_that_both_parts_read() -> None:
+    manifests = render({"global": {"monitor": {"senderKeys": {"secretName": "sluice-senders"}}}})
+    found = containers(manifests)
+    assert environment(found["sluice-operator/operator"])["SLUICE_SENDER_KEYS"] == "/etc/sluice/sender-keys"
+    settings = read_settings([], environment(found["sluice-monitor/monitor"]))
+    assert str(settings.sender_keys) == "/etc/sluice/senders/keys"
+    monitor, operator = (
+        named(manifests, "Deployment", f"sluice-{part}")["spec"]["template"]["spec"]["volumes"]
+        for part in ("monitor", "operator")
+    )
+    [mounted] = [volume["secret"] for volume in monitor if volume["name"] == "senders"]
+    assert mounted == {"secretName": "sluice-senders", "items": [{"key": "keys", "path": "keys"}]}
+    [projected] = [volume["projected"]["sources"] for volume in operator if volume["name"] == "governance"]
+    key = {"secret": {"name": "sluice-senders", "items": [{"key": "keys", "path": "sender-keys"}]}}
+    assert key in projected
+
+
+def test_without_a_secret_no_token_is_asked_for() -> None:
+    found = containers(render())
+    assert "SLUICE_SENDER_KEYS" not in environment(found["sluice-operator/operator"])
+    assert read_settings([], environment(found["sluice-monitor/monitor"])).sender_keys is None
 
 
 @pytest.mark.parametrize(("part", "module"), [("operator", "sluice.__main__"), ("monitor", "sluice.monitor.__main__")])

@@ -36,6 +36,8 @@ CHARTS = (ROOT, ROOT / "charts" / "operator", ROOT / "charts" / "monitor")
             id="no place",
         ),
         pytest.param({"monitor": {"persistence": {"size": "much"}}}, "/persistence/size", id="quantity"),
+        pytest.param({"monitor": {"rows": {"url": "gs://bucket"}}}, "/rows/url", id="store"),
+        pytest.param({"monitor": {"checkpointSeconds": 0}}, "/checkpointSeconds", id="too often"),
     ],
 )
 def test_a_mistake_is_refused_in_words_that_name_it(values: Values, said: str) -> None:

@@ -20,6 +20,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from sluice import __version__
+from sluice.api.sender import WeakKeyError, read_keys
 from sluice.edges import anchor, metrics
 from sluice.edges.evidence import EvidenceReader
 from sluice.edges.kinds import MODEL_DEPLOYMENTS
@@ -73,6 +74,11 @@ def parser() -> argparse.ArgumentParser:
         "--logger-url",
         default=environment("LOGGER_URL", "http://sluice-monitor.sluice-system.svc/events"),
         help="where KServe sends requests and responses; empty for nowhere",
+    )
+    option(
+        "--sender-keys",
+        default=environment("SENDER_KEYS", ""),
+        help="file of keys by which sluice-monitor knows loggers, one a line; empty for none",
     )
     option(
         "--tracking-uri",
@@ -137,6 +143,7 @@ async def serve(options: argparse.Namespace, sealing: Sealing) -> NoReturn:
         prometheus_url=options.prometheus_url,
         monitor_url=options.monitor_url,
         logger_url=options.logger_url or None,
+        sender_key=_read_sender_key(options.sender_keys),
         tick=options.tick,
         resync=options.resync,
         workers=options.workers,
@@ -162,6 +169,16 @@ async def serve(options: argparse.Namespace, sealing: Sealing) -> NoReturn:
             _end(1)
     log.info("told to stop")
     _end(0)
+
+
+def _read_sender_key(path: str) -> bytes | None:
+    """The key that tokens are made with: the first of the file. No file, no key; a bad one ends the process."""
+    if not path:
+        return None
+    try:
+        return read_keys(Path(path).read_text())[0]
+    except (OSError, WeakKeyError) as error:
+        sys.exit(f"sender keys: {error}")
 
 
 async def _lead(kube: Kube, options: argparse.Namespace, operate: Callable[[], Awaitable[None]]) -> None:

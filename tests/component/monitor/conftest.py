@@ -39,18 +39,22 @@ class Answer(NamedTuple):
 class Monitor:
     """A running ``sluice-monitor``."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], **settings: object) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        chosen = {"host": "127.0.0.1", "port": self._port, "reports_dir": folder / "reports"} | settings
+            self.port = free.getsockname()[1]
+        chosen = {"host": "127.0.0.1", "port": self.port, "reports_dir": folder / "reports"} | settings
         arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-        self.log = folder / f"monitor-{self._port}.log"
+        self.log = folder / f"monitor-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sluice.monitor", *arguments], stdout=log, stderr=log, cwd=folder
+                [sys.executable, "-m", "sluice.monitor", *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env=os.environ | dict(environment),
             )
-        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=GENEROUS)
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GENEROUS)
         self.since = datetime.now(UTC)
         """Rows sent from here on belong to the test."""
 
@@ -74,7 +78,7 @@ class Monitor:
         try:
             self._connection.request(method, path, body, dict(headers or {}))
             response = self._connection.getresponse()
-        except http.client.RemoteDisconnected:  # it was idle for too long
+        except (ConnectionResetError, BrokenPipeError):  # it was idle for too long
             self._connection.close()
             self._connection.request(method, path, body, dict(headers or {}))
             response = self._connection.getresponse()
@@ -84,11 +88,14 @@ class Monitor:
         """A GET."""
         return self.request("GET", path)
 
-    def infer(self, revision: str, identity: str, request: object, response: object | None) -> None:
+    def infer(
+        self, revision: str, identity: str, request: object, response: object | None, request_id: str | None = None
+    ) -> None:
         """Both events of one inference, or the request's alone."""
         halves = [("request", request)] if response is None else [("request", request), ("response", response)]
         for half, body in halves:
-            answer = self.request("POST", "/events", json.dumps(body).encode(), event(revision, identity, half))
+            headers = event(revision, identity, half, request_id=request_id)
+            answer = self.request("POST", "/events", json.dumps(body).encode(), headers)
             assert answer.status == 202
 
     def ask(self, candidate: str, stable: str, **changes: object) -> Answer:
@@ -111,6 +118,11 @@ class Monitor:
         lines = self.get("/metrics").body.decode().splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample + " ")), 0.0)
 
+    def growth(self, sample: str) -> Callable[[], float]:
+        """Tells how much a sample has grown since this call, for a monitor that tests share."""
+        before = self.metric(sample)
+        return lambda: self.metric(sample) - before
+
     def settle(self, pairs: int) -> None:
         """Returns once that many inferences have been worked off."""
         self.eventually(lambda: self.metric("sluice_monitor_pairs_total") >= pairs)
@@ -127,6 +139,12 @@ class Monitor:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(GENEROUS)
 
+    def kill(self) -> None:
+        """SIGKILL: no last words."""
+        self._connection.close()
+        self.process.kill()
+        self.process.wait()
+
     @staticmethod
     def eventually(condition: Callable[[], bool]) -> None:
         """Returns once the condition holds, fails when it never does."""
@@ -136,9 +154,12 @@ class Monitor:
             time.sleep(0.05)
 
 
-def event(revision: str, identity: str, half: str, namespace: str = "models") -> dict[str, str]:
+def event(
+    revision: str, identity: str, half: str, namespace: str = "models", request_id: str | None = None
+) -> dict[str, str]:
     """The headers of KServe's logger."""
     return {
+        "ce-metadata": json.dumps({"X-Request-Id": [request_id]} if request_id else {}),
         "content-type": "application/json",
         "ce-specversion": "1.0",
         "ce-type": KIND + half,
@@ -157,8 +178,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts monitors that live in the test's directory, and ends those that the test leaves running."""
     started: list[Monitor] = []
 
-    def begin(**settings: object) -> Monitor:
-        monitor = Monitor(tmp_path, bucket_seconds=BUCKET_SECONDS, **settings)
+    def begin(environment: Mapping[str, str] | None = None, **settings: object) -> Monitor:
+        monitor = Monitor(tmp_path, environment or {}, bucket_seconds=BUCKET_SECONDS, **settings)
         started.append(monitor)
         monitor.wait_until_ready()
         return monitor
@@ -171,12 +192,24 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts monitors that the tests of a module share; they must still end as they should."""
+    started: list[Monitor] = []
+
+    def begin(**settings: object) -> Monitor:
+        monitor = Monitor(tmp_path_factory.mktemp("shared"), {}, **settings)
+        started.append(monitor)
+        monitor.wait_until_ready()
+        return monitor
+
+    yield begin
+    assert [monitor.stop() for monitor in started] == [0] * len(started)
+
+
+@pytest.fixture(scope="module")
+def idle(start_shared: Start) -> Monitor:
     """A monitor that has heard of nothing, shared by the tests that change nothing."""
-    monitor = Monitor(tmp_path_factory.mktemp("idle"))
-    monitor.wait_until_ready()
-    yield monitor
-    assert monitor.stop() == 0
+    return start_shared()
 
 
 @pytest.fixture

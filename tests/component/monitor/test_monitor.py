@@ -183,13 +183,13 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit_too(start: Start, heade
 
 
 def test_rows_outlive_a_restart(start: Start, tmp_path: Path) -> None:
-    first = start(data_dir=tmp_path / "data")
+    first = start(rows_url=tmp_path / "data")
     send(first, "m-r1", scores(1))
     send(first, "m-r2", scores(2, shift=2))
     first.settle(300)
     before = first.ask("m-r2", "m-r1").json
     assert first.stop() == 0
-    second = start(data_dir=tmp_path / "data")
+    second = start(rows_url=tmp_path / "data")
     second.since = first.since
     after = second.ask("m-r2", "m-r1").json
     assert after["columns"] == before["columns"]
@@ -243,7 +243,8 @@ def test_the_metrics_that_dashboards_read_are_there(idle: Any) -> None:
     text = idle.get("/metrics").body.decode()
     names = """events_received events_dropped events_malformed events_ignored pairs events_unpaired queue_events
     waiting_events rows_kept rows_bytes revisions rows_evicted volume_errors verdicts verdict_seconds
-    report_seconds reports"""
+    report_seconds reports events_refused events_odd events_untimed pairs_reordered schema_changes unfinished_bytes
+    unstored_seconds store_seconds"""
     assert [name for name in names.split() if f"# TYPE sluice_monitor_{name}" not in text] == []
 
 

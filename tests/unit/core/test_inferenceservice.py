@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.api.sender import sender_token
 from sluice.core import inferenceservice
 from sluice.core.objects import Object
+from sluice.core.sink import Sink
 from sluice.core.world import Revision
 from sluice.storage import uri
 from tests.unit.core.examples import DIGEST, revision
@@ -17,8 +19,8 @@ from tests.unit.core.examples import DIGEST, revision
 COLLECTOR = "http://sluice-monitor.sluice-system/"
 
 
-def build(what: Revision | None = None, logger: str | None = None) -> Object:
-    return inferenceservice.build("risk", what or revision(), "u-2", logger)
+def build(what: Revision | None = None, logger: str | None = None, key: bytes | None = None) -> Object:
+    return inferenceservice.build("risk", what or revision(), "u-2", Sink(logger, key) if logger else None)
 
 
 def predictor(logger: str | None = None, **serving: Any) -> Object:
@@ -144,6 +146,17 @@ def test_a_whole_predictor_is_passed_through_with_what_is_ours_on_top() -> None:
 def test_the_logger_copies_everything_with_the_id_that_joins_requests_with_their_copies() -> None:
     logger = {"mode": "all", "url": COLLECTOR, "metadataHeaders": ["X-Request-Id"]}
     assert predictor(COLLECTOR, model_format="sklearn")["logger"] == logger
+
+
+def test_with_a_key_the_logger_s_url_bears_the_revision_s_own_token() -> None:
+    urls = {
+        build(revision(number=number), url, b"k" * 32)["spec"]["predictor"]["logger"]["url"]
+        for number in (2, 3)
+        for url in ("http://monitor/events", "http://monitor/events/")
+    }
+    assert urls == {
+        f"http://monitor/events/{sender_token(b'k' * 32, 'risk', name)}" for name in ("fraud-r2", "fraud-r3")
+    }
     assert "logger" not in predictor(None, model_format="sklearn")
 
 

@@ -31,14 +31,24 @@ class Bench:
             self.store, self.metrics, pair_timeout=30, clock=lambda: self.now, max_events=max_events
         )
 
-    def send(self, identity: str, *, body: bytes, request: bool, revision: str = "m-r1") -> None:
-        self.collector.offer(Event(request, b"models", revision.encode(), identity.encode(), b"", body))
+    def send(
+        self, identity: str, *, body: bytes, request: bool, revision: str = "m-r1", time: str = "", request_id: str = ""
+    ) -> None:
+        metadata = json.dumps({"X-Request-Id": [request_id]}).encode() if request_id else b""
+        self.collector.offer(
+            Event(request, b"models", revision.encode(), identity.encode(), time.encode(), body, metadata)
+        )
 
     def infer(
-        self, identity: str, revision: str = "m-r1", request: bytes = REQUEST, response: bytes = RESPONSE
+        self,
+        identity: str,
+        revision: str = "m-r1",
+        request: bytes = REQUEST,
+        response: bytes = RESPONSE,
+        request_id: str = "",
     ) -> None:
-        self.send(identity, body=request, request=True, revision=revision)
-        self.send(identity, body=response, request=False, revision=revision)
+        self.send(identity, body=request, request=True, revision=revision, request_id=request_id)
+        self.send(identity, body=response, request=False, revision=revision, request_id=request_id)
         self.collector.work()
 
     def metric(self, name: str, **labels: str) -> float:
@@ -53,7 +63,7 @@ def bench() -> Bench:
 def captured() -> Iterator[Event]:
     for line in CAPTURED.read_text().splitlines():
         event = json.loads(line)
-        headers = [(name.encode(), value.encode()) for name, value in event["headers"].items()]
+        headers = {name.encode(): value.encode() for name, value in event["headers"].items()}
         yield read_event(headers, event["body"].encode())
 
 
@@ -118,12 +128,87 @@ def test_an_inference_that_gives_no_row_is_counted(
     assert bench.store.rows == 1
 
 
+def test_rows_of_a_mirrored_request_bear_the_same_request_at_both_revisions(bench: Bench) -> None:
+    batch = b'{"instances":[[1,2],[3,4]]}', b'{"predictions":[3,7]}'
+    for revision in ("m-r1", "m-r2"):
+        bench.infer(f"event-of-{revision}", revision, *batch, request_id="from-the-gateway")
+    for revision in ("m-r1", "m-r2"):
+        origins = bench.store.window(Key("models", revision), 0).chunks[0].origins
+        assert origins is not None
+        assert origins.requests.tolist() == [b"from-the-gateway"] * 2
+        assert origins.index.tolist() == [0, 1]
+
+
+def test_an_event_sent_twice_is_left_out_and_counted(bench: Bench) -> None:
+    for _ in range(2):
+        bench.send("a", body=REQUEST, request=True)
+        bench.send("a", body=RESPONSE, request=False)
+    bench.collector.work()
+    bench.now += 31
+    bench.collector.expire()
+    tally = bench.store.window(Key("models", "m-r1"), 0).tally
+    assert (tally.paired, tally.failed, tally.orphaned) == (1, 0, 0)
+    assert bench.metric("events_odd_total", reason="duplicate") == 2
+
+
+def test_a_late_response_is_counted_and_its_inference_is_lost_once(bench: Bench) -> None:
+    bench.send("a", body=REQUEST, request=True)
+    bench.collector.work()
+    bench.now += 31
+    bench.collector.expire()
+    bench.send("a", body=RESPONSE, request=False)
+    bench.collector.work()
+    bench.now += 31
+    bench.collector.expire()
+    tally = bench.store.window(Key("models", "m-r1"), 0).tally
+    assert (tally.paired, tally.failed, tally.orphaned) == (0, 1, 0)
+    assert bench.metric("events_odd_total", reason="late") == 1
+
+
+def test_a_response_that_overtakes_its_request_is_counted_and_costs_nothing(bench: Bench) -> None:
+    bench.send("a", body=RESPONSE, request=False)
+    bench.send("a", body=REQUEST, request=True)
+    bench.collector.work()
+    assert bench.store.rows == 1
+    assert bench.metric("pairs_reordered_total") == 1
+
+
+def test_halves_that_there_is_no_room_for_are_dropped_and_nobody_s_failure() -> None:
+    bench = Bench(max_events=10)
+    for batch in range(5):
+        for index in range(4):
+            bench.send(f"{batch}-{index}", body=REQUEST, request=True)
+        bench.collector.work()
+    assert bench.metric("waiting_events") == 10
+    assert bench.metric("events_dropped_total", reason="waiting") == 10
+    assert bench.store.window(Key("models", "m-r1"), 0).tally.failed == 0
+
+
+def test_a_sender_whose_clock_is_wrong_is_filed_by_the_time_of_receipt(bench: Bench) -> None:
+    bench.send("a", body=REQUEST, request=True, time="2020-01-01T00:00:00Z")
+    bench.send("a", body=RESPONSE, request=False)
+    bench.collector.work()
+    assert bench.store.window(Key("models", "m-r1"), 0).chunks[0].start == NOW // 10 * 10
+    assert bench.metric("events_untimed_total") == 1
+
+
+def test_events_of_another_order_fall_into_the_buckets_of_their_own_times(bench: Bench) -> None:
+    for second in (25, 5, 15):
+        time = f"2026-11-24T08:16:{second:02}Z"
+        bench.send(f"{second}", body=REQUEST, request=True, time=time)
+        bench.send(f"{second}", body=RESPONSE, request=False, time=time)
+    bench.collector.work()
+    chunks = bench.store.window(Key("models", "m-r1"), 0).chunks
+    assert sorted(chunk.start for chunk in chunks) == [1_795_508_160, 1_795_508_170, 1_795_508_180]
+
+
 def test_a_schema_that_changes_in_mid_stream_adds_columns_and_loses_no_rows(bench: Bench) -> None:
     bench.infer("a")
     bench.infer("b", request=b'{"instances":[{"age":3}]}', response=b'{"predictions":["yes"]}')
     [chunk] = bench.store.window(Key("models", "m-r1"), 0).chunks
     assert len(chunk.rows) == 2
     assert {plane.name for plane in chunk.layout.planes} == {"x0", "x1", "age", "prediction"}
+    assert bench.metric("schema_changes_total") == 1
 
 
 def test_a_revision_too_many_is_dropped_and_counted() -> None:

@@ -39,10 +39,15 @@ def v2(**tensor: object) -> bytes:
         ),
         pytest.param(v2(name="age", shape=[2, 1], data=[1, 2]), ("age",), [[1], [2]], id="V2 one column"),
         pytest.param(v2(name="age", shape=[2], data=[1, 2]), ("age",), [[1], [2]], id="V2 vector"),
+        pytest.param(
+            v2(name="input-0", shape=[1, 2], data=[1, 2]), ("x0", "x1"), [[1, 2]], id="V2 without a name, as V1"
+        ),
+        pytest.param(v2(name="input-0", shape=[1, 1], data=[1]), ("x0",), [[1]], id="V2 scalar without a name"),
+        pytest.param(b'{"instances":[[true,2],[3,null]]}', ("x0", "x1"), [[True, 2], [3, None]], id="V1 mixed"),
     ],
 )
 def test_requests_become_one_row_per_instance(body: bytes, names: tuple[str, ...], rows: list[list[Cell]]) -> None:
-    assert read_request(body) == (names, rows)
+    assert read_request(body)[:2] == (names, rows)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +68,29 @@ def test_requests_become_one_row_per_instance(body: bytes, names: tuple[str, ...
             [["a", 0.5], ["b", 0.25]],
             id="V2 two outputs",
         ),
+        pytest.param(
+            b'{"outputs":[{"name":"output-0","shape":[2],"datatype":"FP32","data":[0.5,0.25]}]}',
+            ("prediction",),
+            [[0.5], [0.25]],
+            id="V2 without a name, as V1",
+        ),
+        pytest.param(
+            b'{"outputs":[{"name":"predict","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}',
+            ("prediction[0]", "prediction[1]"),
+            [[0.5, 0.25]],
+            id="V2 probabilities without a name",
+        ),
     ],
 )
 def test_responses_become_one_row_per_answer(body: bytes, names: tuple[str, ...], rows: list[list[Cell]]) -> None:
-    assert read_response(body) == (names, rows)
+    assert read_response(body)[:2] == (names, rows)
+
+
+def test_only_bodies_that_hold_nothing_but_numbers_are_marked_so() -> None:
+    assert read_request(b'{"instances":[[1,2.5]]}').numeric
+    assert read_response(b'{"predictions":[1,2.5]}').numeric
+    for body in (b'{"instances":[[1,"a"]]}', b'{"instances":[[1,null]]}', b'{"instances":[[true]]}'):
+        assert not read_request(body).numeric
 
 
 def test_a_score_of_nan_is_seen_although_json_does_not_know_it() -> None:
@@ -102,6 +126,8 @@ def test_a_score_of_nan_is_seen_although_json_does_not_know_it() -> None:
         pytest.param(b'{"instances":' + b"[" * 5000 + b"]" * 5000 + b"}", id="deeply nested"),
         pytest.param(b"[" * 5000 + b"NaN" + b"]" * 5000, id="deeply nested NaN"),
         pytest.param(json.dumps({"instances": [[0] * (MAX_COLUMNS + 1)]}).encode(), id="too wide"),
+        pytest.param(json.dumps({"instances": [["a"] * (MAX_COLUMNS + 1)]}).encode(), id="too wide, of text"),
+        pytest.param(v2(name="input-0", shape=[1, 1000], data=[0] * 1000), id="too wide, V2"),
         pytest.param(b'{"instances":["\xff"]}', id="not UTF-8"),
         pytest.param(b'{"instances":["\\ud800"]}', id="half a character"),
         pytest.param(b'{"instances":["\\ud800",NaN]}', id="half a character beside NaN"),

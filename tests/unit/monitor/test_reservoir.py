@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from sluice.monitor import reservoir as module
-from sluice.monitor.payload import Cell
+from sluice.monitor.origin import MAX_ID
+from sluice.monitor.payload import Cell, Table
 from sluice.monitor.reservoir import OTHER, Kind, Layout, LayoutFullError, Plane, Reservoir, Side
 
 
 def sample(seed: int, rows: int, capacity: int) -> list[float]:
     kept = Reservoir(capacity, random.Random(seed))
     for row in range(rows):
-        slot = kept.admit()
+        slot = kept.choose()
         if slot is not None:
-            kept.write(slot, [float(row)])
+            kept.put(slot, [float(row)])
     return [float(value) for value in kept.rows[:, 0]]
 
 
@@ -50,19 +51,50 @@ def test_the_same_seed_keeps_the_same_rows() -> None:
 def test_memory_stays_within_the_capacity_whatever_is_offered() -> None:
     kept = Reservoir(100, random.Random(0))
     for _ in range(10_000):
-        slot = kept.admit()
+        slot = kept.choose()
         if slot is not None:
-            kept.write(slot, [1.0] * 5)
-    assert (kept.seen, kept.kept, kept.nbytes) == (10_000, 100, 100 * 5 * 8)
+            kept.put(slot, [1.0] * 5, b"x" * MAX_ID)
+    assert (kept.seen, kept.kept, kept.nbytes) == (10_000, 100, 100 * (5 * 8 + MAX_ID + 2 * 4))
 
 
 def test_a_row_that_is_wider_than_those_before_leaves_them_missing_there() -> None:
     kept = Reservoir(10, random.Random(0))
     for values in ([1.0], [2.0, 3.0], [4.0]):
-        slot = kept.admit()
+        slot = kept.choose()
         assert slot is not None
-        kept.write(slot, values)
+        kept.put(slot, values)
     np.testing.assert_array_equal(kept.rows, [[1, math.nan], [2, 3], [4, math.nan]])
+
+
+def test_a_row_knows_its_request_whichever_row_it_replaced() -> None:
+    kept = Reservoir(20, random.Random(3))
+    for row in range(500):
+        slot = kept.choose()
+        if slot is not None:
+            request = f"{row // 5}" if row < 250 else f"{row // 5:050}"
+            kept.put(slot, [float(row)], request.encode(), index=row % 5, size=5)
+    values, origins = kept.rows[:, 0].astype(int).tolist(), kept.origins
+    assert [int(request) for request in origins.requests] == [value // 5 for value in values]
+    assert origins.index.tolist() == [value % 5 for value in values]
+    assert set(origins.size) == {5}
+
+
+def test_a_row_that_was_chosen_and_not_put_was_never_offered() -> None:
+    kept = Reservoir(2, random.Random(0))
+    assert kept.choose() == 0
+    assert (kept.seen, kept.kept) == (0, 0)
+
+
+def test_numbers_take_the_short_way_and_end_where_the_long_one_would_put_them() -> None:
+    numbers = Table(("a", "b"), [[1.0, 2.0]], numeric=True)
+    answer = Table(("p",), [[3.0]], numeric=True)
+    for before in ((), ("b",), ("a", "b"), ("c", "a")):
+        short, long = Layout(), Layout()
+        values: list[list[float]] = []
+        for layout, tables in ((short, (numbers, answer)), (long, (Table(*numbers[:2]), Table(*answer[:2])))):
+            layout.learn(Side.INPUTS, before)
+            values.append([*layout.encoder(*tables)([1.0, 2.0], [3.0])])
+        np.testing.assert_array_equal(values[0], values[1])
 
 
 def test_numbers_and_texts_of_one_column_are_kept_apart() -> None:

@@ -15,9 +15,9 @@ def test_without_arguments_the_defaults_hold() -> None:
 
 
 def test_the_environment_is_read_and_the_command_line_wins() -> None:
-    environment = {"SLUICE_MONITOR_PORT": "9000", "SLUICE_MONITOR_DATA_DIR": "/data"}
+    environment = {"SLUICE_MONITOR_PORT": "9000", "SLUICE_MONITOR_REPORTS_DIR": "/data"}
     settings = read_settings(["--port", "9001"], environment)
-    assert (settings.port, settings.data_dir) == (9001, Path("/data"))
+    assert (settings.port, settings.reports_dir) == (9001, Path("/data"))
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sluice.monitor import reservoir
 from sluice.monitor.cloudevents import Key
+from sluice.monitor.origin import USUAL_ID
 from sluice.monitor.payload import Cell, Table
+from sluice.monitor.reservoir import LayoutFullError
 from sluice.monitor.store import SeriesLimitError, Store
 
+ROW_BYTES = 2 * 8 + USUAL_ID + 2 * 4
+"""Memory of a row of two numbers with its origin."""
 R1, R2 = Key("models", "m-r1"), Key("models", "m-r2")
 
 
@@ -92,24 +96,102 @@ def test_tallies_of_a_window_are_added_up() -> None:
 
 
 def test_the_oldest_bucket_makes_room_and_the_window_knows_what_it_lost() -> None:
-    kept = store(max_bytes=3 * 16 * 16)
-    for moment in (100, 110, 120, 130):  # 16 rows of two numbers are 256 bytes: the fourth is too many
+    kept = store(max_bytes=3 * 16 * ROW_BYTES)
+    for moment in (100, 110, 120, 130):  # 16 rows each: the fourth bucket is too many
         add(kept, R1, moment, *range(16))
     assert starts(kept, R1) == [120, 130]
     assert kept.window(R1, 0).complete_since == 120
     assert kept.evicted_rows == 32
 
 
-def test_a_bucket_on_the_volume_makes_room_without_loss() -> None:
-    kept = store(max_bytes=600)
+def save(kept: Store) -> list[float]:
+    """Marks everything as stored, and returns the starts of what was not."""
+    changed = kept.unstored()
+    for _, snapshot in changed:
+        snapshot.bucket.stored = snapshot.version
+    return [snapshot.chunk.start for _, snapshot in changed]
+
+
+def test_what_changed_since_it_was_stored_is_stored_again_and_nothing_else() -> None:
+    kept = store()
+    add(kept, R1, 110, 1.0)
+    add(kept, R1, 100, 1.0)
+    add(kept, R2, 100, 1.0)
+    assert save(kept) == [100, 100, 110]
+    assert save(kept) == []
+    add(kept, R1, 100, 2.0)
+    assert save(kept) == [100]
+    kept.tally(R2, 100).failed += 1
+    kept.close(before=1_000)
+    assert save(kept) == [100]
+
+
+def test_a_change_while_a_bucket_is_being_stored_is_not_taken_for_stored() -> None:
+    kept = store()
+    add(kept, R1, 100, 1.0)
+    [(_, snapshot)] = kept.unstored()
+    add(kept, R1, 100, 2.0)
+    snapshot.bucket.stored = snapshot.version
+    assert len(snapshot.chunk.rows) == 1
+    assert save(kept) == [100]
+
+
+def test_a_bucket_that_is_stored_makes_room_without_loss() -> None:
+    kept = store(max_bytes=40 * ROW_BYTES)
     add(kept, R1, 100, *range(16))
-    [(_, bucket)] = kept.close(before=200)
-    bucket.path = Path("a-file-on-the-volume")
+    save(kept)
     for moment in (110, 120):
         add(kept, R1, moment, *range(16))
     assert starts(kept, R1) == [110, 120]
     assert kept.window(R1, 0).complete_since == -math.inf
     assert kept.evicted_rows == 0
+
+
+def test_a_bucket_of_which_only_an_earlier_state_is_stored_does_not_make_room_without_loss() -> None:
+    kept = store(max_bytes=40 * ROW_BYTES)
+    add(kept, R1, 100, *range(8))
+    save(kept)
+    add(kept, R1, 100, *range(8))
+    for moment in (110, 120):
+        add(kept, R1, moment, *range(16))
+    assert kept.window(R1, 0).complete_since == 110
+    assert kept.evicted_rows == 16
+
+
+def test_a_window_names_the_files_of_its_buckets_before_there_are_any() -> None:
+    kept = store()
+    add(kept, R1, 100, 1.0)
+    [(_, snapshot)] = kept.unstored()
+    assert kept.window(R1, 0).paths == {snapshot.file}
+
+
+def test_columns_that_are_new_to_a_revision_are_noticed() -> None:
+    kept = store()
+    numbers, text = Table(("x0",), [[1.0]]), Table(("x0",), [["a"]])
+    more = Table(("x0", "x1"), [[1.0, 2.0]])
+    changes = [kept.add(R1, 100, table, numbers) for table in (numbers, numbers, text, text, more, numbers)]
+    assert changes == [False, False, True, False, True, False]
+
+
+def test_rows_of_one_request_carry_it() -> None:
+    kept = store()
+    rows = [[1.0], [2.0], [3.0]]
+    kept.add(R1, 100, Table(("x0",), rows), Table(("prediction",), rows), b"request-1")
+    kept.add(R1, 100, Table(("x0",), rows[:1]), Table(("prediction",), rows[:1]), b"request-2")
+    origins = kept.window(R1, 0).chunks[0].origins
+    assert origins is not None
+    assert origins.requests.tolist() == [b"request-1"] * 3 + [b"request-2"]
+    assert (origins.index.tolist(), origins.size.tolist()) == ([0, 1, 2, 0], [3, 3, 3, 1])
+
+
+def test_a_row_that_does_not_fit_is_not_counted_as_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reservoir, "MAX_PLANES", 2)
+    kept = store()
+    add(kept, R1, 100, 1.0)
+    with pytest.raises(LayoutFullError):
+        kept.add(R1, 100, Table(("x0",), [["text"]]), Table(("prediction",), [[1.0]]))
+    [chunk] = kept.window(R1, 0).chunks
+    assert (chunk.seen, len(chunk.rows)) == (1, 1)
 
 
 def test_the_bucket_being_written_to_stays_even_when_it_alone_is_too_large() -> None:
@@ -135,9 +217,10 @@ def test_what_is_old_is_forgotten_once_closed_and_so_are_revisions_without_rows(
     assert (len(kept), kept.bytes, kept.rows) == (0, 0, 0)
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.lists(st.tuples(st.sampled_from([R1, R2]), st.integers(0, 60), st.integers(1, 40)), max_size=40))
 def test_memory_is_accounted_for_exactly_and_stays_in_bounds(arrivals: list[tuple[Key, int, int]]) -> None:
-    budget = 4_096
+    budget = 16_384
     kept = store(bucket_rows=20, max_bytes=budget)
     for key, moment, rows in arrivals:
         add(kept, key, moment, *range(rows))

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from sluice.core import objects
 from sluice.core.objects import Object
+from sluice.core.sink import Sink
 from sluice.core.world import Revision
 
 # How a model server learns its model's name is the server's own affair. The words are those of KServe's shipped
@@ -27,14 +28,14 @@ def storage_uri(revision: Revision) -> str:
     return f"mlflow://{quote(model.name, safe='')}/{model.version}?digest={model.digest}"
 
 
-def build(namespace: str, revision: Revision, uid: str, logger_url: str | None) -> Object:
+def build(namespace: str, revision: Revision, uid: str, sink: Sink | None) -> Object:
     """The InferenceService of a revision.
 
     Args:
         namespace: the deployment's namespace.
         revision: what to run.
         uid: of the ModelRevision, which owns the InferenceService.
-        logger_url: where KServe sends requests and responses for drift detection; None for nowhere.
+        sink: where KServe sends requests and responses for drift detection; None for nowhere.
     """
     name, deployment = revision.name, revision.spec.deployment
     replicas = revision.spec.serving.replicas
@@ -53,7 +54,7 @@ def build(namespace: str, revision: Revision, uid: str, logger_url: str | None) 
             },
             "ownerReferences": objects.owned_by("ModelRevision", name, uid),
         },
-        "spec": {"predictor": _predictor(revision, logger_url)},
+        "spec": {"predictor": _predictor(revision, sink.url_for(namespace, name) if sink else None)},
     }
 
 
@@ -73,6 +74,7 @@ def _predictor(revision: Revision, logger_url: str | None) -> Object:
         {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
     )
     if logger_url:
+        # The request id is what joins the answers of two revisions to one mirrored request.
         given["logger"] = {"mode": "all", "url": logger_url, "metadataHeaders": ["X-Request-Id"]}
     return given
 

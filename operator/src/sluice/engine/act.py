@@ -11,6 +11,7 @@ from sluice.api.governanceevidence import EvidenceKind
 from sluice.core import evidence, httproute, inferenceservice, objects, reasons
 from sluice.core.objects import Object
 from sluice.core.plan import ActKind, Event, EventType, NewRevision, Plan
+from sluice.core.sink import Sink
 from sluice.core.world import HandEdit, RouteIntent, World
 from sluice.edges.kinds import (
     GOVERNANCE_EVIDENCE,
@@ -34,12 +35,12 @@ _ACTS = {ActKind.DECISION: MODEL_DECISIONS, ActKind.EXCEPTION: GOVERNANCE_EXCEPT
 class Actor:
     """Writes through ``writer`` and puts every answer into the store, where the next decision sees it."""
 
-    def __init__(self, store: Store, writer: Writer, logger_url: str | None, refusals: Refusals, tell: Tell) -> None:
-        """``logger_url`` is where KServe sends requests and responses; None for nowhere."""
+    def __init__(self, store: Store, writer: Writer, sink: Sink | None, refusals: Refusals, tell: Tell) -> None:
+        """``sink`` is where KServe sends requests and responses; None for nowhere."""
         self._store = store
         self._writes = Writes(store, writer)
         self._children = Children(store, self._writes, refusals, tell)
-        self._logger_url = logger_url
+        self._sink = sink
         self._tell = tell
 
     async def carry_out(self, world: World, plan: Plan) -> bool:
@@ -174,7 +175,7 @@ class Actor:
         key = Key(world.namespace, world.name)
         revision = next((r for r in world.revisions if r.name == name), None)
         if revision is not None and (uid := self._uid(key, name)):
-            wanted = inferenceservice.build(world.namespace, revision, uid, self._logger_url)
+            wanted = inferenceservice.build(world.namespace, revision, uid, self._sink)
             await self._children.ensure(INFERENCE_SERVICES, wanted, key, uid, reasons.WORKLOAD_CORRECTED)
 
     async def _route(self, world: World, intent: RouteIntent | None) -> None:

@@ -14,6 +14,7 @@ import aiohttp
 from sluice.api.modelrevision import Column, ModelRevisionSpec
 from sluice.core.objects import Object
 from sluice.core.plan import Event
+from sluice.core.sink import Sink
 from sluice.edges import metrics
 from sluice.edges.drift import DriftService
 from sluice.edges.events import Events
@@ -72,6 +73,13 @@ class Settings:
     workers: int = 8
     namespaces: tuple[str, ...] = ()
     """Where to look; empty means everywhere."""
+    sender_key: bytes | None = None
+    """What the tokens in the URLs of KServe's loggers are made with; None where sluice-monitor asks for none."""
+
+    @property
+    def sink(self) -> Sink | None:
+        """Where KServe sends requests and responses; None for nowhere."""
+        return Sink(self.logger_url, self.sender_key) if self.logger_url is not None else None
 
 
 def utcnow() -> datetime:
@@ -134,7 +142,7 @@ class Operator:
         self._policies = Policies(self.store, kube, self._rule_worker, clock)
         self._reports = Reports(self.store, kube, self._offers)
         refusals = Refusals()
-        self._actor = Actor(self.store, kube, settings.logger_url, refusals, self._tell)
+        self._actor = Actor(self.store, kube, settings.sink, refusals, self._tell)
         observer = Observer(
             store=self.store,
             registry=registry,
@@ -211,13 +219,12 @@ class Operator:
             self._wake_all()
 
     def _sources(self, surroundings: Surroundings | None) -> Sources:
-        logging_on = self._settings.logger_url is not None
         own = Sources(
             hand_edits=self._actor.hand_edits,
             rules=self._rules.outcomes,
             seal=self._sealer.seal,
             anchoring=self._sealer.anchoring,
-            logging=logging_on,
+            logging=self._settings.sink is not None,
             wake=self.queue.add,
         )
         if surroundings is None:

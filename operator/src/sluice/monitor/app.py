@@ -11,7 +11,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from sluice.monitor.contract import DriftAnswer, DriftRequest, no_answer
 from sluice.monitor.evidence import ReportState
@@ -37,7 +36,7 @@ REPORT_HEADERS = {
 }
 
 
-def build_app(service: Service, *, max_body_bytes: int) -> ASGIApp:
+def build_app(service: Service, *, max_body_bytes: int) -> Ingress:
     """The ASGI application: events by a handler of their own, everything else by Starlette."""
     endpoints = _Endpoints(service)
 
@@ -57,7 +56,7 @@ def build_app(service: Service, *, max_body_bytes: int) -> ASGIApp:
             Route("/metrics", endpoints.metrics),
         ],
     )
-    return Ingress(app, service.collector, service.metrics, max_body_bytes=max_body_bytes)
+    return Ingress(app, service.collector, service.metrics, service.senders, max_body_bytes=max_body_bytes)
 
 
 class _Endpoints:

@@ -14,8 +14,8 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 
-from sluice.monitor.cloudevents import Event, read_time
-from sluice.monitor.pairing import Pair, Pairer
+from sluice.monitor.cloudevents import Event, read_request_id, read_time
+from sluice.monitor.pairing import Oddity, Pair, Pairer
 from sluice.monitor.payload import UnreadableBodyError, read_request, read_response
 from sluice.monitor.reservoir import LayoutFullError
 from sluice.monitor.store import SeriesLimitError, Store
@@ -60,6 +60,7 @@ class Collector:
             True: metrics.received.labels("request"),
             False: metrics.received.labels("response"),
         }
+        self._odd = {oddity: metrics.odd.labels(oddity) for oddity in Oddity}
         metrics.queue.set_function(lambda: len(self._queue))
         metrics.waiting.set_function(lambda: len(self._pairer))
 
@@ -95,9 +96,13 @@ class Collector:
         while self._queue and time.perf_counter() < until:
             event = self._queue.popleft()
             self._queue_bytes -= len(event.body)
-            pair = self._pairer.add(event, self._clock())
-            if pair:
-                self._keep(pair)
+            found = self._pairer.add(event, self._clock())
+            if isinstance(found, Pair):
+                self._keep(found)
+            elif found is not None:
+                self._odd[found].inc()
+        for _ in self._pairer.crowded():
+            self._metrics.dropped.labels("waiting").inc()
 
     def expire(self) -> None:
         """Counts the halves whose other half has not come in time."""
@@ -133,6 +138,8 @@ class Collector:
 
     def _keep(self, pair: Pair) -> None:
         self._metrics.paired.inc()
+        if pair.reordered:
+            self._metrics.reordered.inc()
         key, moment = pair.request.key, self._moment(pair.request)
         try:
             tally = self._store.tally(key, moment)
@@ -146,11 +153,17 @@ class Collector:
                 tally.mismatched += 1
                 self._metrics.malformed.labels("row-count").inc()
                 return
-            self._store.add(key, moment, request, response)
+            if self._store.add(key, moment, request, response, read_request_id(pair.request)):
+                self._metrics.schema_changes.inc()
+                log.info("columns changed", extra={"namespace": key.namespace, "revision": key.revision})
         except (UnreadableBodyError, LayoutFullError) as error:
             tally.unreadable += 1
             self._metrics.malformed.labels("body").inc()
             log.debug("unreadable inference", extra={"revision": key.revision, "error": str(error)})
 
     def _moment(self, event: Event) -> float:
-        return read_time(event.time, received=self._clock(), tolerance=CLOCK_TOLERANCE)
+        received = self._clock()
+        moment = read_time(event.time, received=received, tolerance=CLOCK_TOLERANCE)
+        if moment == received:
+            self._metrics.untimed.inc()
+        return moment

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,7 +22,9 @@ class Table(NamedTuple):
     """Rows of one body. Every row has as many cells as there are names."""
 
     names: tuple[str, ...]
-    rows: list[list[Cell]]
+    rows: Sequence[Sequence[Cell]]
+    numeric: bool = False
+    """Whether every cell is known to be a float, so that none needs to be looked at."""
 
 
 class UnreadableBodyError(ValueError):
@@ -47,8 +50,22 @@ class _ResponseBody(msgspec.Struct):
     outputs: list[Tensor] | None = None
 
 
+class _NumberRequest(msgspec.Struct):
+    instances: list[list[float]]
+
+
+class _NumberResponse(msgspec.Struct):
+    predictions: list[float]
+
+
 _REQUESTS = msgspec.json.Decoder(_RequestBody)
 _RESPONSES = msgspec.json.Decoder(_ResponseBody)
+# What most models are asked and answer: these check every cell while they decode, in C.
+_NUMBER_REQUESTS = msgspec.json.Decoder(_NumberRequest)
+_NUMBER_RESPONSES = msgspec.json.Decoder(_NumberResponse)
+
+_UNNAMED = re.compile(r"(in|out)puts?([-_.]?\d+)?|predict(ions?)?|dense(_\d+)?|args?_?\d*", re.IGNORECASE)
+"""Names that servers give a tensor for want of a better one: ``input-0``, ``output-0``, ``predict``."""
 
 
 def read_request(body: bytes) -> Table:
@@ -57,10 +74,17 @@ def read_request(body: bytes) -> Table:
     Raises:
         UnreadableBodyError: it is neither.
     """
+    try:
+        rows = _NUMBER_REQUESTS.decode(body).instances
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    else:
+        width = len(rows[0]) if rows else 0
+        return _measured(Table(_positions("x", width), rows, numeric=True))
     decoded = _decode(_REQUESTS, body)
     if decoded.instances is not None:
         return _read_instances(decoded.instances, "x", scalar="x0")
-    return _read_tensors(decoded.inputs)
+    return _read_tensors(decoded.inputs, "x", scalar="x0")
 
 
 def read_response(body: bytes) -> Table:
@@ -69,10 +93,16 @@ def read_response(body: bytes) -> Table:
     Raises:
         UnreadableBodyError: it is neither.
     """
+    try:
+        answers = _NUMBER_RESPONSES.decode(body).predictions
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    else:
+        return _measured(Table(("prediction",), [[answer] for answer in answers], numeric=True))
     decoded = _decode(_RESPONSES, body)
     if decoded.predictions is not None:
         return _read_instances(decoded.predictions, "prediction", scalar="prediction")
-    return _read_tensors(decoded.outputs)
+    return _read_tensors(decoded.outputs, "prediction", scalar="prediction")
 
 
 def _decode(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
@@ -115,8 +145,12 @@ def _read_objects(instances: list[Any]) -> Table:
     return _checked(Table(names, [[row.get(name) for name in names] for row in flattened]))
 
 
-def _read_tensors(tensors: list[Tensor] | None) -> Table:
-    """V2: tensors whose first axis is the instance; the other axes become columns."""
+def _read_tensors(tensors: list[Tensor] | None, prefix: str, *, scalar: str) -> Table:
+    """V2: tensors whose first axis is the instance; the other axes become columns.
+
+    A single tensor whose name says nothing gets the names that V1 would: clients of one model may speak
+    either protocol, and the same feature must not be two columns.
+    """
     if not tensors:
         raise UnreadableBodyError("neither the V1 nor the V2 protocol")
     count = tensors[0].shape[0] if tensors[0].shape else 0
@@ -127,34 +161,47 @@ def _read_tensors(tensors: list[Tensor] | None) -> Table:
         width = math.prod(tensor.shape[1:])
         if tensor.shape[:1] != [len(rows)] or len(cells) != len(rows) * width:
             raise UnreadableBodyError("a tensor's shape does not match its data or the other tensors")
-        names += [tensor.name] if width == 1 else [f"{tensor.name}[{index}]" for index in range(width)]
+        if len(tensors) == 1 and _UNNAMED.fullmatch(tensor.name):
+            names += (scalar,) if width == 1 else _positions(prefix, width)
+        else:
+            names += [tensor.name] if width == 1 else [f"{tensor.name}[{index}]" for index in range(width)]
         for index, row in enumerate(rows):
             row += cells[index * width : (index + 1) * width]
     return _checked(Table(tuple(names), rows))
 
 
 def _checked(table: Table) -> Table:
+    if len(set(table.names)) != len(table.names):
+        raise UnreadableBodyError("two columns have the same name")
+    _measured(table)
+    if not all(_SCALARS.issuperset(map(type, row)) for row in table.rows):
+        raise UnreadableBodyError("an instance holds something other than numbers, strings and booleans")
+    return table
+
+
+def _measured(table: Table) -> Table:
     width = len(table.names)
     if not table.rows:
         raise UnreadableBodyError("no instances")
     if not 0 < width <= MAX_COLUMNS:
         raise UnreadableBodyError(f"{width} columns; between 1 and {MAX_COLUMNS} are compared")
-    if len(set(table.names)) != width:
-        raise UnreadableBodyError("two columns have the same name")
-    for row in table.rows:
-        if len(row) != width:
-            raise UnreadableBodyError("instances differ in length")
-        if not _SCALARS.issuperset(map(type, row)):
-            raise UnreadableBodyError("an instance holds something other than numbers, strings and booleans")
+    if set(map(len, table.rows)) != {width}:
+        raise UnreadableBodyError("instances differ in length")
     return table
 
 
 _SCALARS = frozenset({float, int, bool, str, type(None)})
 
 
-@lru_cache(maxsize=256)
 def _positions(prefix: str, width: int) -> tuple[str, ...]:
     """Names of unnamed columns: x0, x1 for inputs; prediction[0], prediction[1] for answers."""
+    if width > MAX_COLUMNS:  # before they are made: a body may claim any number of them
+        raise UnreadableBodyError(f"{width} columns; between 1 and {MAX_COLUMNS} are compared")
+    return _position_names(prefix, width)
+
+
+@lru_cache(maxsize=2 * MAX_COLUMNS)
+def _position_names(prefix: str, width: int) -> tuple[str, ...]:
     if prefix == "x":
         return tuple(f"x{index}" for index in range(width))
     return tuple(f"{prefix}[{index}]" for index in range(width))

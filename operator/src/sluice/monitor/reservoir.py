@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.monitor.payload import Cell
+from sluice.monitor.origin import UNKNOWN, USUAL_ID, Ids, Origins, Positions
+from sluice.monitor.payload import Cell, Table
 
 Matrix = NDArray[np.float64]
 
@@ -55,6 +56,10 @@ class LayoutFullError(ValueError):
     """The row needs more planes than a matrix may have."""
 
 
+Encoder = Callable[[Sequence[Cell], Sequence[Cell]], Sequence[float]]
+"""Makes values of the matrix of a row's questions and answers."""
+
+
 class Layout:
     """Where each cell of a revision's rows goes in the matrix.
 
@@ -68,6 +73,7 @@ class Layout:
         """Codes by text, for each plane of kind TEXT."""
         self._places: dict[Plane, int] = {}
         self._number_places: dict[tuple[Side, tuple[str, ...]], list[int]] = {}
+        self._encoders: dict[tuple[tuple[str, ...], tuple[str, ...], bool], Encoder] = {}
 
     def place(self, plane: Plane) -> int:
         """The plane's column in the matrix.
@@ -85,9 +91,23 @@ class Layout:
             self.planes.append(plane)
         return place
 
+    def learn(self, side: Side, names: tuple[str, ...]) -> list[int]:
+        """The places of the numbers of a row's columns, made where there are none yet.
+
+        A column has a number plane whether it is used or not: one that is always null must still be known.
+
+        Raises:
+            LayoutFullError: there is no room for all of them.
+        """
+        return self._number_places.get((side, names)) or self._learn(side, names)
+
     def encode(self, side: Side, names: tuple[str, ...], row: Sequence[Cell], into: list[float]) -> None:
-        """Writes one row's cells into ``into``, which is as long as there are planes, and lengthens it."""
-        places = self._number_places.get((side, names)) or self._learn(side, names)
+        """Writes one row's cells into ``into``, which is as long as there are planes, and lengthens it.
+
+        Raises:
+            LayoutFullError: there is no room for all of them.
+        """
+        places = self.learn(side, names)
         into.extend([math.nan] * (len(self.planes) - len(into)))
         for name, place, cell in zip(names, places, row, strict=True):
             if cell is None:
@@ -99,8 +119,32 @@ class Layout:
             else:
                 into[place] = _as_float(cell)
 
+    def encoder(self, request: Table, response: Table) -> Encoder:
+        """What turns a row of both tables into values of the matrix, the quickest way that is right.
+
+        Raises:
+            LayoutFullError: now or later, there is no room for a column.
+        """
+        shape = request.names, response.names, request.numeric and response.numeric
+        return self._encoders.get(shape) or self._make_encoder(*shape)
+
+    def _make_encoder(self, asked_names: tuple[str, ...], answered_names: tuple[str, ...], numeric: bool) -> Encoder:  # noqa: FBT001
+        places = self.learn(Side.INPUTS, asked_names) + self.learn(Side.OUTPUTS, answered_names)
+
+        def encode(asked: Sequence[Cell], answered: Sequence[Cell]) -> list[float]:
+            values: list[float] = []
+            self.encode(Side.INPUTS, asked_names, asked, values)
+            self.encode(Side.OUTPUTS, answered_names, answered, values)
+            return values
+
+        # Where the places are the first ones in order, the row as it came is the row of the matrix.
+        encoder = _joined if numeric and places == list(range(len(places))) else encode
+        if len(self._encoders) >= MAX_PLANES:  # only a cache, as below
+            self._encoders.clear()
+        self._encoders[asked_names, answered_names, numeric] = encoder
+        return encoder
+
     def _learn(self, side: Side, names: tuple[str, ...]) -> list[int]:
-        """A number plane for every name, used or not: a column that is always null must still be known."""
         places = [self.place(Plane(side, name, Kind.NUMBER)) for name in names]
         if len(self._number_places) >= MAX_PLANES:  # only a cache; rows of ever new shape must not fill memory
             self._number_places.clear()
@@ -125,6 +169,10 @@ def _as_float(number: float) -> float:
         return math.nan
 
 
+def _joined(asked: Sequence[Cell], answered: Sequence[Cell]) -> Sequence[float]:
+    return [*asked, *answered]  # type: ignore[list-item]  # tables that are numeric hold nothing else
+
+
 class Reservoir:
     """A uniform sample without replacement of all rows offered so far (Vitter's algorithm R)."""
 
@@ -132,45 +180,73 @@ class Reservoir:
         self._capacity = capacity
         self._rng = rng
         self._matrix: Matrix = np.empty((0, 0))
+        self._requests: Ids = np.empty(0, dtype=f"S{USUAL_ID}")
+        self._positions: Positions = np.empty((0, 2), dtype=np.int32)
+        self.nbytes = 0
+        """Memory held by the rows and their origins."""
         self.seen = 0
         """Rows offered."""
         self.kept = 0
         """Rows in the sample: the smaller of ``seen`` and the capacity."""
 
     @property
-    def nbytes(self) -> int:
-        """Memory held by the rows."""
-        return self._matrix.nbytes
-
-    @property
     def rows(self) -> Matrix:
         """The sample, shape (kept, planes so far): a view, to be copied before more rows are offered."""
         return self._matrix[: self.kept]
 
-    def admit(self) -> int | None:
-        """Counts one row, and says where in the sample it goes; None when it is not chosen."""
-        self.seen += 1
-        if self.kept < self._capacity:
-            self.kept += 1
-            return self.kept - 1
-        slot = int(self._rng.random() * self.seen)
-        return slot if slot < self._capacity else None
+    @property
+    def origins(self) -> Origins:
+        """Where the rows came from: views as well."""
+        positions = self._positions[: self.kept]
+        return Origins(self._requests[: self.kept], positions[:, 0], positions[:, 1])
 
-    def write(self, slot: int, values: Sequence[float]) -> None:
-        """Puts an encoded row where :meth:`admit` said."""
+    def choose(self) -> int | None:
+        """Where in the sample the next row goes; None when it is not chosen, and that has been counted.
+
+        A row that is chosen counts once it is :meth:`put`: one that cannot be encoded never was.
+        """
+        if self.kept < self._capacity:
+            return self.kept
+        slot = int(self._rng.random() * (self.seen + 1))
+        if slot < self._capacity:
+            return slot
+        self.seen += 1
+        return None
+
+    def put(
+        self, slot: int, values: Sequence[float], request: bytes = UNKNOWN, *, index: int = 0, size: int = 1
+    ) -> None:
+        """Puts an encoded row where :meth:`choose` said, with its request's id, its place there and its rows."""
         height, width = self._matrix.shape
         if slot >= height or len(values) > width:
             self._grow(max(slot + 1, height), max(len(values), width))
-        self._matrix[slot, : len(values)] = values
-        self._matrix[slot, len(values) :] = np.nan
+        if len(request) > self._requests.itemsize:
+            self._requests = self._requests.astype(f"S{len(request)}")
+            self._weigh()
+        row = self._matrix[slot]
+        row[: len(values)] = values
+        row[len(values) :] = np.nan
+        self._requests[slot] = request
+        self._positions[slot] = index, size
+        self.seen += 1
+        self.kept = max(self.kept, slot + 1)
 
     def _grow(self, height: int, width: int) -> None:
         """Doubles the height, so that filling up costs linear time; the width grows as needed."""
-        old = self._matrix
-        if height > old.shape[0]:
-            height = min(max(height, 2 * old.shape[0], 16), self._capacity)
+        old, kept = self._matrix, slice(len(self._matrix))
+        if height > len(old):
+            height = min(max(height, 2 * len(old), 16), self._capacity)
+            requests, positions = self._requests, self._positions
+            self._requests = np.zeros(height, dtype=requests.dtype)
+            self._requests[kept] = requests
+            self._positions = np.zeros((height, 2), dtype=np.int32)
+            self._positions[kept] = positions
         self._matrix = np.full((height, width), np.nan)
-        self._matrix[: old.shape[0], : old.shape[1]] = old
+        self._matrix[kept, : old.shape[1]] = old
+        self._weigh()
+
+    def _weigh(self) -> None:
+        self.nbytes = self._matrix.nbytes + self._requests.nbytes + self._positions.nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +261,5 @@ class Chunk:
     """Shape (kept, planes); not written to any more."""
     layout: Layout
     """Says what the columns of ``rows`` are. May know more planes than they have."""
+    origins: Origins | None = None
+    """Which request each row came from; None where nobody wrote it down."""

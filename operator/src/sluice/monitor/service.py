@@ -8,17 +8,18 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
-from sluice.monitor.cloudevents import Key
 from sluice.monitor.collector import Collector
+from sluice.monitor.depot import open_depot
 from sluice.monitor.drift import DriftService
 from sluice.monitor.evidence import Evidence
+from sluice.monitor.saver import Saver
+from sluice.monitor.senders import Senders
 from sluice.monitor.settings import Settings
 from sluice.monitor.spool import Spool
-from sluice.monitor.store import Bucket, Store
+from sluice.monitor.store import Store
 from sluice.monitor.telemetry import Metrics
 
 HOUSEKEEPING_SECONDS = 1.0
-EXPIRY_SECONDS = 60.0
 MEBIBYTE = 1 << 20
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,11 @@ class Service:
             seed=settings.seed,
         )
         self.collector = Collector(self.store, self.metrics, pair_timeout=settings.pair_timeout)
-        self.spool = Spool(settings.data_dir, self.metrics) if settings.data_dir else None
+        self.senders = Senders(settings.sender_keys)
+        self.spool = Spool(open_depot(settings.rows_url), self.metrics) if settings.rows_url else None
+        self.saver = (
+            Saver(self.store, self.spool, self.metrics, seconds=settings.checkpoint_seconds) if self.spool else None
+        )
         self.evidence = Evidence(
             settings.reports_dir, self.metrics, kept=settings.reports_kept, idle_seconds=settings.renderer_idle
         )
@@ -67,11 +72,15 @@ class Service:
             OSError: the reports directory cannot be written.
         """
         self.evidence.open()
+        if self.spool:
+            self.spool.open()
         tasks = [
             asyncio.create_task(self.collector.run(), name="collector"),
             asyncio.create_task(self.evidence.run(), name="evidence"),
             asyncio.create_task(self._keep_house(), name="housekeeping"),
         ]
+        if self.saver:
+            tasks.append(asyncio.create_task(self.saver.run(), name="saver"))
         for task in tasks:
             task.add_done_callback(self._on_done)
         self.ready = True
@@ -84,7 +93,8 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
             self.drift.close()
             self.collector.finish()
-            await self._store_closed(before=float("inf"))
+            if self.saver:
+                await self.saver.finish()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
@@ -92,32 +102,18 @@ class Service:
             log.error("%s ended", task.get_name(), exc_info=error)
 
     async def _keep_house(self) -> None:
-        expired_at = time.monotonic()
+        tidied_at = time.monotonic()
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             now = time.time()
             self.collector.expire()
-            await self._store_closed(before=now - self.collector.closing_delay)
+            self.senders.reload()
+            self.store.close(before=now - self.collector.closing_delay)
             oldest = now - self._settings.retention_seconds
             self.store.forget(oldest)
-            if self.spool and time.monotonic() - expired_at >= EXPIRY_SECONDS:
-                expired_at = time.monotonic()
+            if self.spool and time.monotonic() - tidied_at >= self.spool.tidy_seconds:
+                tidied_at = time.monotonic()
                 await asyncio.to_thread(self._expire, self.spool, oldest)
-
-    async def _store_closed(self, before: float) -> None:
-        """Closes the buckets that ended before a moment and, where there is a volume, stores them."""
-        closed = self.store.close(before)
-        if self.spool and closed:
-            await asyncio.to_thread(self._write, self.spool, closed)
-
-    def _write(self, spool: Spool, closed: list[tuple[Key, Bucket]]) -> None:
-        for key, bucket in closed:
-            try:
-                bucket.path = spool.write(key, bucket)
-            except OSError as error:
-                # The rows stay in memory for as long as there is room: a full volume costs history, no verdict.
-                self.metrics.volume_errors.inc()
-                log.warning("bucket not stored", extra={"revision": key.revision, "error": str(error)})
 
     def _expire(self, spool: Spool, oldest: float) -> None:
         try:

@@ -25,7 +25,13 @@ class Settings:
 
     host: Annotated[str, Option("address to listen on")] = "0.0.0.0"  # noqa: S104 - a Service must reach it
     port: Annotated[int, Option("port to listen on; 0 lets the system choose", 0)] = 8080
-    data_dir: Annotated[Path | None, Option("volume for closed buckets; without it memory has all")] = None
+    rows_url: Annotated[
+        str, Option("where rows are kept: file:///directory or s3://bucket/prefix?endpoint=…; empty: memory only")
+    ] = ""
+    checkpoint_seconds: Annotated[float, Option("most seconds of rows that a crash may lose, with a rows-url", 1)] = 5.0
+    sender_keys: Annotated[
+        Path | None, Option("file of keys that senders' tokens are made with; none: all may send")
+    ] = None
     reports_dir: Annotated[Path, Option("directory for Evidently reports")] = Path(
         tempfile.gettempdir(), "sluice-reports"
     )
@@ -37,7 +43,7 @@ class Settings:
     max_body_bytes: Annotated[int, Option("largest body accepted; a larger one is answered 413", 1024)] = 1 << 20
     max_series: Annotated[int, Option("most revisions followed at a time", 2)] = 1_000
     retention_seconds: Annotated[float, Option("age at which rows are deleted", 60)] = 86_400.0
-    volume_mib: Annotated[int, Option("most space rows take on the volume", 16)] = 1_024
+    volume_mib: Annotated[int, Option("most space rows take at the rows-url", 16)] = 1_024
     reports_kept: Annotated[int, Option("reports kept; the oldest makes room", 1)] = 50
     renderer_idle: Annotated[float, Option("idle seconds after which the report process ends", 0.1)] = 60.0
     seed: Annotated[int, Option("the same events and seed keep the same rows", 0)] = 0

@@ -1,182 +1,163 @@
-"""Spool: closed buckets as Parquet files on a volume, one directory per revision.
+"""Spool: buckets as files in a depot, one folder per revision.
 
-Files are named by the bucket's start and a random word, so several replicas, or one that was
-restarted, share a volume without asking each other. Columns are named ``side.kind.name``, which any
-tool that reads Parquet can query. Everything here blocks, and runs in a worker thread.
+Files are named by the bucket's start and a random word, so several processes, or one that was restarted,
+share a depot without asking each other. Folders are named ``namespace=…/revision=…``, which tools that read
+Parquet understand. Everything here blocks, and runs in worker threads.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-import uuid
-from collections.abc import Iterator, Set
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sluice.monitor.cloudevents import Key
-from sluice.monitor.reservoir import Chunk, Kind, Layout, Plane, Side
-from sluice.monitor.store import Bucket
+from sluice.monitor.depot import Depot, Stored
+from sluice.monitor.parquet import NotRowsError, load, read_files, to_bytes
+from sluice.monitor.reservoir import Chunk, Side
+from sluice.monitor.store import Snapshot
 from sluice.monitor.tally import Tally
 from sluice.monitor.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
-_METADATA = b"sluice"
+READ_FILES = 64
+"""Files fetched and read at a time, some 30 MiB."""
+READ_THREADS = 8
+"""Files asked for at the same time: a store's answer takes much longer than the reading."""
+MAX_READ_ROWS = 200_000
+"""Rows that one window brings into memory, 50 MiB at 25 columns. A longer window is thinned, evenly."""
+
+Bucketful = tuple[Chunk, Tally]
 
 
 class Spool:
-    """The directory ``root/<namespace>/<revision>/<start>-<word>.parquet``."""
+    """The files ``namespace=<namespace>/revision=<revision>/<start>-<word>.parquet`` of a depot."""
 
-    def __init__(self, root: Path, metrics: Metrics) -> None:
-        self._root = root
+    def __init__(self, depot: Depot, metrics: Metrics) -> None:
+        self._depot = depot
         self._metrics = metrics
+        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="sluice-fetch")
 
-    def write(self, key: Key, bucket: Bucket) -> Path:
-        """Stores a closed bucket and returns its file, which appears whole or not at all.
+    @property
+    def tidy_seconds(self) -> float:
+        """How often :meth:`expire` is worth its cost."""
+        return self._depot.tidy_seconds
+
+    def open(self) -> None:
+        """Gets ready to read and write. Nothing is asked of the depot yet: it may be down."""
+        load()
+
+    def write(self, key: Key, snapshot: Snapshot) -> str:
+        """Stores a bucket as it was at some moment, in place of any earlier state, and returns its file's name.
 
         Raises:
-            OSError: the volume is full or cannot be written.
+            OSError: the depot is full, or cannot be written.
         """
-        # Imported late, here and below: 30 MiB that a monitor without a volume never needs.
-        import pyarrow.parquet as pq
-
-        folder = self._folder(key)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{bucket.start:017.3f}-{uuid.uuid4().hex[:8]}.parquet"
-        draft = path.with_suffix(".draft")
-        try:
-            pq.write_table(_to_table(bucket), draft, compression="zstd")
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
-        return path
+        name = _folder(key) + snapshot.file
+        self._depot.put(name, to_bytes(snapshot.chunk, snapshot.tally))
+        return name
 
     def window(
-        self, key: Key, since: float, until: float, known: Set[Path] = frozenset()
-    ) -> Iterator[tuple[Chunk, Tally]]:
-        """One revision's stored buckets that begin in a span of time, oldest first, without the known ones.
+        self, key: Key, since: float, until: float, known: Set[str] = frozenset(), side: Side | None = None
+    ) -> list[Bucketful]:
+        """One revision's stored buckets that begin in a span of time, oldest first, without the known files.
+
+        With ``side``, only the columns of that side: the other is not read.
 
         Raises:
-            OSError: the volume cannot be read.
+            OSError: the depot cannot be read.
         """
-        for path in sorted(self._folder(key).glob("*.parquet")):
-            try:
-                if since <= _start(path) < until and path not in known:
-                    yield _read(path)
-            except FileNotFoundError:
-                continue  # expired between being listed and being read
-            except ValueError:
-                # A stray or damaged file. Sound ones beside it still make a sample of their own times.
-                self._metrics.volume_errors.inc()
-                log.warning("not a bucket of sluice-monitor", extra={"path": str(path)})
+        wanted = self._wanted(_folder(key), since, until, known)
+        found: list[Bucketful] = []
+        rows, stride = 0, 1
+        while files := list(islice(wanted, READ_FILES)):
+            for chunk, tally in self._read(files, side):
+                found.append((_thinned(chunk, stride), tally))
+                rows += len(found[-1][0].rows)
+            while rows > MAX_READ_ROWS:
+                stride *= 2
+                found = [(_thinned(chunk, 2), tally) for chunk, tally in found]
+                rows = sum(len(chunk.rows) for chunk, _ in found)
+        return found
 
     def expire(self, *, before: float, max_bytes: int) -> int:
         """Deletes buckets that began before a moment, and the oldest until the rest fits.
 
         Returns how many.
+
+        Raises:
+            OSError: the depot cannot be read or written.
         """
-        files = sorted(self._root.glob("*/*/*.parquet"), key=lambda path: path.name, reverse=True)
-        total = deleted = 0
-        for path in files:
-            # Another replica may expire the same volume.
-            with contextlib.suppress(ValueError, FileNotFoundError):
-                total += path.stat().st_size
-                if total > max_bytes or _start(path) < before:
-                    path.unlink()
-                    deleted += 1
-        for folder in self._root.glob("*/*"):
-            with contextlib.suppress(OSError):  # not empty, which is the usual case
-                folder.rmdir()
-        return deleted
+        files = sorted(self._depot.list(), key=lambda stored: stored.name.rpartition("/")[2], reverse=True)
+        total, doomed = 0, []
+        for stored in files:
+            start = _start(stored)
+            if start is None:
+                continue
+            total += stored.size
+            if total > max_bytes or start < before:
+                doomed.append(stored.name)
+        self._depot.delete(doomed)
+        return len(doomed)
 
-    def _folder(self, key: Key) -> Path:
-        # Names come from headers anyone may send; quoted, and with dots replaced, they cannot climb.
-        namespace, revision = (quote(part, safe="").replace(".", "%2E") for part in key)
-        return self._root / namespace / revision
+    def _wanted(self, folder: str, since: float, until: float, known: Set[str]) -> Iterator[Stored]:
+        for stored in self._depot.list(folder, since=f"{since:017.3f}"):
+            start = _start(stored)
+            if start is None:
+                self._pass_over(stored.name, "its name is not a time")
+            elif start >= until:
+                return
+            elif since <= start and stored.name.removeprefix(folder) not in known:
+                yield stored
 
+    def _read(self, files: Sequence[Stored], side: Side | None) -> list[Bucketful]:
+        """Some files' buckets. When one is damaged or gone, the sound ones are still a sample of their times."""
+        paths = list(filter(None, self._threads.map(self._fetch, files)))
+        try:
+            return read_files(paths, side) if paths else []
+        except (NotRowsError, FileNotFoundError):
+            found = []
+            for path in paths:
+                try:
+                    found += read_files([path], side)
+                except FileNotFoundError:
+                    continue
+                except NotRowsError as error:
+                    self._pass_over(str(path), str(error))
+            return found
 
-def _read(path: Path) -> tuple[Chunk, Tally]:
-    import pyarrow.parquet as pq
+    def _fetch(self, stored: Stored) -> Path | None:
+        try:
+            return self._depot.fetch(stored)
+        except FileNotFoundError:
+            return None  # expired between being listed and being read
 
-    with pq.ParquetFile(path) as file:
-        return _from_table(file.read(use_threads=False))
-
-
-def _start(path: Path) -> float:
-    return float(path.name.partition("-")[0])
-
-
-def _to_table(bucket: Bucket) -> Any:
-    import pyarrow as pa
-
-    chunk = bucket.chunk()
-    arrays, names = [], []
-    for place, values in enumerate(chunk.rows.T):
-        plane = chunk.layout.planes[place]
-        names.append(f"{plane.side}.{plane.kind}.{plane.name}")
-        if plane.kind is Kind.TEXT:
-            arrays.append(_texts(values, list(chunk.layout.vocabularies[place])))
-        else:
-            arrays.append(_array(pa.float64(), values))
-    facts = {"start": chunk.start, "seen": chunk.seen, "tally": asdict(bucket.tally)}
-    return pa.Table.from_arrays(arrays, names=names).replace_schema_metadata({_METADATA: json.dumps(facts)})
-
-
-def _array(kind: Any, values: NDArray[Any], validity: Any = None) -> Any:
-    """An Arrow array on a NumPy array's memory.
-
-    ``pa.array`` would do, but it imports pandas, 55 MiB, only to ask whether its argument is a Series.
-    """
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(kind, len(values), [validity, pa.py_buffer(np.ascontiguousarray(values))])
+    def _pass_over(self, name: str, error: str) -> None:
+        self._metrics.volume_errors.inc()
+        log.warning("not a bucket of sluice-monitor", extra={"path": name, "error": error})
 
 
-def _texts(values: NDArray[np.float64], vocabulary: list[str]) -> Any:
-    """Codes, NaN for none, as an Arrow dictionary array of strings, null for none."""
-    import pyarrow as pa
-
-    present = ~np.isnan(values)
-    codes = np.where(present, values, 0).astype(np.int32)
-    validity = pa.py_buffer(np.packbits(present, bitorder="little"))
-    encoded = [text.encode() for text in vocabulary]
-    offsets = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
-    strings = pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
-    return pa.DictionaryArray.from_arrays(_array(pa.int32(), codes, validity), strings)
+def _folder(key: Key) -> str:
+    # Names come from headers anyone may send; quoted, and with dots replaced, they cannot climb.
+    namespace, revision = (quote(part, safe="").replace(".", "%2E") for part in key)
+    return f"namespace={namespace}/revision={revision}/"
 
 
-def _codes(indices: Any) -> NDArray[np.float64]:
-    """The way back from :func:`_texts`: codes, NaN for null."""
-    validity, values = indices.buffers()
-    codes = np.frombuffer(values, np.int32, len(indices)).astype(np.float64)
-    if validity is not None:
-        codes[np.unpackbits(np.frombuffer(validity, np.uint8), count=len(codes), bitorder="little") == 0] = np.nan
-    return codes
+def _start(stored: Stored) -> float | None:
+    try:
+        return float(stored.name.rpartition("/")[2].partition("-")[0])
+    except ValueError:
+        return None
 
 
-def _from_table(table: Any) -> tuple[Chunk, Tally]:
-    metadata = table.schema.metadata or {}
-    if _METADATA not in metadata:
-        raise ValueError("not a bucket of sluice-monitor")
-    facts = json.loads(metadata[_METADATA])
-    layout = Layout()
-    rows = np.full((table.num_rows, table.num_columns), np.nan)
-    for index, name in enumerate(table.column_names):
-        side, kind, column = name.split(".", 2)
-        place = layout.place(Plane(Side(side), column, Kind(kind)))
-        for values in table.column(index).chunks:  # one, or none when there are no rows
-            if kind == Kind.TEXT:
-                vocabulary = values.dictionary.to_pylist()
-                layout.vocabularies[place].update((text, code) for code, text in enumerate(vocabulary))
-                rows[:, place] = _codes(values.indices)
-            else:
-                rows[:, place] = np.frombuffer(values.buffers()[1], np.float64, len(rows))
-    return Chunk(facts["start"], facts["seen"], rows, layout), Tally(**facts["tally"])
+def _thinned(chunk: Chunk, stride: int) -> Chunk:
+    """Every so many rows of a chunk, and at least one: a sample of a sample, of as many rows seen."""
+    if stride == 1 or len(chunk.rows) <= 1:
+        return chunk
+    part = slice(None, None, stride)
+    origins = chunk.origins.take(part) if chunk.origins is not None else None
+    return Chunk(chunk.start, chunk.seen, chunk.rows[part], chunk.layout, origins)

@@ -7,32 +7,61 @@ from __future__ import annotations
 
 import math
 import random
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from sluice.monitor.cloudevents import Key
+from sluice.monitor.origin import UNKNOWN
 from sluice.monitor.payload import Table
-from sluice.monitor.reservoir import Chunk, Layout, Reservoir, Side
+from sluice.monitor.reservoir import Chunk, Layout, Reservoir
 from sluice.monitor.tally import Tally
 
 
 @dataclass(slots=True, eq=False)
 class Bucket:
-    """One revision's rows of one span of time. Closed buckets change no more."""
+    """One revision's rows of one span of time. Closed buckets change no more, but for their tally."""
 
     start: float
     reservoir: Reservoir
     layout: Layout
     tally: Tally = field(default_factory=Tally)
     closed: bool = False
-    path: Path | None = None
-    """Where the volume has it, once it has."""
+    word: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    """Tells its file from those of other processes, and of a second bucket of the same span."""
+    version: int = 0
+    """Goes up with every change."""
+    stored: int = -1
+    """The version that the file has."""
+
+    @property
+    def file(self) -> str:
+        """The name of its file, wherever rows are stored and whether or not there is one yet."""
+        return f"{self.start:017.3f}-{self.word}.parquet"
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the file has all of it."""
+        return self.stored == self.version
 
     def chunk(self) -> Chunk:
         """The rows as they are now."""
-        rows = self.reservoir.rows
-        return Chunk(self.start, self.reservoir.seen, rows if self.closed else rows.copy(), self.layout)
+        rows, origins = self.reservoir.rows, self.reservoir.origins
+        if not self.closed:
+            rows, origins = rows.copy(), origins.copy()
+        return Chunk(self.start, self.reservoir.seen, rows, self.layout, origins)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A bucket at one moment, for another thread to store."""
+
+    bucket: Bucket
+    """Not to be read there, only to be told of the outcome."""
+    version: int
+    file: str
+    chunk: Chunk
+    tally: Tally
 
 
 @dataclass(slots=True)
@@ -43,6 +72,8 @@ class Series:
     buckets: list[Bucket] = field(default_factory=list)
     open: dict[float, Bucket] = field(default_factory=dict)
     """Buckets that still take rows, by start."""
+    has_rows: bool = False
+    """Whether there ever was a row: from then on, columns that are new are a change of schema."""
     complete_since: float = -math.inf
     """Before this moment rows have been dropped for want of room and of a volume."""
 
@@ -57,8 +88,8 @@ class Held:
 
     chunks: list[Chunk]
     tally: Tally
-    paths: frozenset[Path]
-    """The files of the buckets above that the volume has too: they need not be read."""
+    paths: frozenset[str]
+    """The files of the buckets above, stored already or not: they are not to be read as well."""
     complete_since: float
 
 
@@ -88,32 +119,38 @@ class Store:
         Raises:
             SeriesLimitError: the revision is new and there are too many.
         """
-        return self._bucket(key, moment).tally
+        bucket = self._bucket(key, moment)
+        bucket.version += 1
+        return bucket.tally
 
-    def add(self, key: Key, moment: float, request: Table, response: Table) -> None:
+    def add(self, key: Key, moment: float, request: Table, response: Table, request_id: bytes = UNKNOWN) -> bool:
         """Offers every row of one inference to the sample of its bucket.
+
+        Returns whether they had columns, or types of them, that no earlier row of the revision had.
 
         Raises:
             SeriesLimitError: the revision is new and there are too many.
-            LayoutFullError: its columns keep changing; the rows before the one that did not fit are kept.
+            LayoutFullError: the revision has too many columns; the rows before the one that did not fit are kept.
         """
         bucket = self._bucket(key, moment)
-        reservoir, layout = bucket.reservoir, bucket.layout
-        bytes_before, kept_before = reservoir.nbytes, reservoir.kept
+        bucket.version += 1
+        series, reservoir, layout = self._series[key], bucket.reservoir, bucket.layout
+        bytes_before, kept_before, planes_before = reservoir.nbytes, reservoir.kept, len(layout.planes)
         try:
-            for asked, answered in zip(request.rows, response.rows, strict=True):
-                # Encoded before it is admitted: a row that does not fit must not be counted as kept.
-                values: list[float] = []
-                layout.encode(Side.INPUTS, request.names, asked, values)
-                layout.encode(Side.OUTPUTS, response.names, answered, values)
-                slot = reservoir.admit()
+            encode = layout.encoder(request, response)
+            size = len(request.rows)
+            for index, (asked, answered) in enumerate(zip(request.rows, response.rows, strict=True)):
+                slot = reservoir.choose()
                 if slot is not None:
-                    reservoir.write(slot, values)
+                    reservoir.put(slot, encode(asked, answered), request_id, index=index, size=size)
         finally:
             self.bytes += reservoir.nbytes - bytes_before
             self.rows += reservoir.kept - kept_before
+            changed = series.has_rows and len(layout.planes) > planes_before
+            series.has_rows = True
         if self.bytes > self._max_bytes:
             self._evict(spare=bucket)
+        return changed
 
     def window(self, key: Key, since: float) -> Held:
         """What memory holds of a revision from a moment on; nothing, for a revision never heard of."""
@@ -127,7 +164,7 @@ class Store:
         return Held(
             [bucket.chunk() for bucket in buckets if bucket.reservoir.kept],
             tally,
-            frozenset(bucket.path for bucket in buckets if bucket.path),
+            frozenset(bucket.file for bucket in buckets),
             series.complete_since,
         )
 
@@ -144,6 +181,17 @@ class Store:
                 bucket.closed = True
                 closed.append((key, bucket))
         return closed
+
+    def unstored(self) -> list[tuple[Key, Snapshot]]:
+        """The buckets that changed since they were last stored, oldest first, as they are now."""
+        found = [
+            (key, bucket) for key, series in self._series.items() for bucket in series.buckets if not bucket.is_stored
+        ]
+        found.sort(key=lambda held: held[1].start)
+        return [
+            (key, Snapshot(bucket, bucket.version, bucket.file, bucket.chunk(), replace(bucket.tally)))
+            for key, bucket in found
+        ]
 
     def forget(self, before: float) -> None:
         """Drops the closed buckets that began before a moment, and revisions that have none left."""
@@ -170,14 +218,14 @@ class Store:
     def _evict(self, spare: Bucket) -> None:
         """Drops the oldest buckets until a tenth is free, so that not every row has to look for room.
 
-        ``spare`` is being written to and stays.
+        ``spare`` is being written to and stays. What its file lacks of a bucket is lost.
         """
         for series, bucket in sorted(self._all(), key=lambda held: held[1].start):
             if self.bytes <= 0.9 * self._max_bytes:
                 return
             if bucket is spare:
                 continue
-            if bucket.path is None:
+            if not bucket.is_stored:
                 self.evicted_rows += bucket.reservoir.kept
                 series.complete_since = max(series.complete_since, bucket.start + self._bucket_seconds)
             self._drop(series, bucket)

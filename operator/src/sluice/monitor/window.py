@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.monitor.origin import Origins, gather, unknown
 from sluice.monitor.reservoir import Chunk, Kind, Side
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
+Positions = NDArray[np.intp]
 
 ROUNDING = 1e-9
 """Keeps a sum of fractions that should be a whole number from falling just short of it."""
@@ -35,6 +37,18 @@ class Frame:
 
     rows: int
     columns: Mapping[str, Column]
+    origins: Origins | None = None
+    """Which request each row came from; None where nobody wrote it down."""
+
+    def take(self, places: Positions) -> Frame:
+        """The rows at some places, in their order."""
+        columns = {
+            name: Column(
+                column.numbers[places], column.codes[places] if len(column.codes) else column.codes, column.labels
+            )
+            for name, column in self.columns.items()
+        }
+        return Frame(len(places), columns, self.origins.take(places) if self.origins is not None else None)
 
 
 def assemble(chunks: Sequence[Chunk], side: Side, max_rows: int, rng: np.random.Generator) -> Frame:
@@ -51,7 +65,12 @@ def assemble(chunks: Sequence[Chunk], side: Side, max_rows: int, rng: np.random.
     rate = min(len(chunk.rows) / chunk.seen for chunk in chunks)
     rate = min(rate, max_rows / sum(chunk.seen for chunk in chunks))
     parts = [_draw(chunk, count, rng) for chunk, count in zip(chunks, _shares(chunks, rate, rng), strict=True)]
-    rows = sum(len(part) for part in parts)
+    return frame(chunks, parts, side)
+
+
+def frame(chunks: Sequence[Chunk], parts: Sequence[Positions], side: Side) -> Frame:
+    """The columns of one side of some of each chunk's rows: ``parts`` are their places in it, shape (rows,)."""
+    rows = sum(map(len, parts))
     planes = dict.fromkeys(
         plane for chunk in chunks for plane in chunk.layout.planes[: chunk.rows.shape[1]] if plane.side is side
     )
@@ -63,10 +82,11 @@ def assemble(chunks: Sequence[Chunk], side: Side, max_rows: int, rng: np.random.
     for chunk, part in zip(chunks, parts, strict=True):
         here = slice(top, top + len(part))
         top += len(part)
-        for place, values in enumerate(part.T):
+        for place, column in enumerate(chunk.rows.T):
             plane = chunk.layout.planes[place]
             if plane.side is not side:
                 continue
+            values = column[part]
             if plane.kind is Kind.NUMBER:
                 numbers[plane.name][here] = np.where(np.isfinite(values), values, np.nan)
             else:
@@ -77,7 +97,12 @@ def assemble(chunks: Sequence[Chunk], side: Side, max_rows: int, rng: np.random.
             name: Column(numbers[name], codes[name], tuple(labels[name])) if name in codes else Column(numbers[name])
             for name in names
         },
+        gather([_origins(chunk).take(part) for chunk, part in zip(chunks, parts, strict=True)]),
     )
+
+
+def _origins(chunk: Chunk) -> Origins:
+    return chunk.origins or unknown(len(chunk.rows))
 
 
 def _shares(chunks: Sequence[Chunk], rate: float, rng: np.random.Generator) -> list[int]:
@@ -92,11 +117,11 @@ def _shares(chunks: Sequence[Chunk], rate: float, rng: np.random.Generator) -> l
     return [min(int(count), len(chunk.rows)) for count, chunk in zip(counts, chunks, strict=True)]
 
 
-def _draw(chunk: Chunk, count: int, rng: np.random.Generator) -> Floats:
-    """So many of a chunk's rows at random, in their order."""
+def _draw(chunk: Chunk, count: int, rng: np.random.Generator) -> Positions:
+    """The places of so many of a chunk's rows at random, in their order."""
     if count == len(chunk.rows):
-        return chunk.rows
-    return chunk.rows[np.sort(rng.choice(len(chunk.rows), count, replace=False))]
+        return np.arange(count)
+    return np.sort(rng.choice(len(chunk.rows), count, replace=False))
 
 
 def _recode(values: Floats, vocabulary: Mapping[str, int], labels: dict[str, int]) -> Codes:
