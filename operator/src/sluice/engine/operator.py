@@ -48,6 +48,7 @@ from sluice.engine.rules import Rules
 from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
 from sluice.engine.surroundings import Surroundings
+from sluice.engine.turns import turns
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +244,8 @@ class Operator:
         if kind == GOVERNANCE_POLICIES:
             self._policies.wake()
         if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS, GATEWAYS, GOVERNANCE_POLICIES):
-            self._wake_all()
+            for key, after in turns(self.store.all(MODEL_DEPLOYMENTS)):
+                self.queue.add(key, after)
         elif (owner := owner_of(kind, item)) is not None:
             self.queue.add(owner)
             if kind == MODEL_DEPLOYMENTS:
