@@ -38,13 +38,13 @@ images: uv ## Rebuild and import the images whose sources changed
 ##@ Use
 
 .PHONY: demo
-demo: uv ## Five releases on a real cluster: good ones promoted, bad ones rolled back (about 6 min once built)
+demo: uv ## Six releases on a real cluster: good ones promoted, bad ones rolled back, one agreed by two people (about 8 min once built)
 	@$(RUN) python -m hack.demo $(OPTIONS)
 
 ##@ Check
 
 .PHONY: test lint unit component chart e2e
-test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (about 20 min once built)
+test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (about 30 min once built)
 	@RUN="$(RUN)" bash hack/test.sh lint unit component chart e2e
 
 lint unit component chart e2e: uv ## One layer of the tests

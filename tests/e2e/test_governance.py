@@ -110,8 +110,10 @@ def test_a_model_beside_sluice_is_reported(cluster: Cluster, approved: str) -> N
     cluster.apply(cluster.deployment(NAME, approved, "1"))
     held(cluster, approved, "approval:model-owner")
     policy = {"spec": {"controls": [{"id": "GOV-APP-01"}, {"id": "GOV-INV-04", "mode": "Warn"}]}}
-    patch = json.dumps(policy)
+    patch, before = json.dumps(policy), governance(cluster, approved)["policyDigest"]
     cluster.kubectl("patch", "governancepolicy", approved, "--type=merge", "-p", patch)
+    # An approval names the policies that it is given under, as the status has them.
+    cluster.until("the new policy applies", lambda: governance(cluster, approved).get("policyDigest") != before)
     cluster.sluice(
         "approve", approved, NAME, "--as", "owen", "--role", "model-owner", "--reason", "ok", "--yes", "--wait"
     )
