@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import socket
 import ssl
+import sys
+import threading
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,8 +51,12 @@ class Ports:
         return cls(free_port(), free_port(), free_port())
 
 
+def _end_properly(_signal: int, _frame: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
 class ControlPlane:
-    """etcd and kube-apiserver. As a context manager it starts them and stops them again."""
+    """etcd and kube-apiserver. As a context manager it starts them and stops them again, also when it is terminated."""
 
     def __init__(self, directory: Path, ports: Ports | None = None, *, address: str = "127.0.0.1") -> None:
         """``address`` is what the server advertises to pods; 127.0.0.1 where there are none."""
@@ -126,6 +133,8 @@ class ControlPlane:
         self.processes.stop("etcd")
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _end_properly)  # by default nothing would be stopped, and go on for good
         self.start()
         return self
 

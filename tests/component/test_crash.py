@@ -123,7 +123,7 @@ async def told(platform: Api, control_plane: ControlPlane, life: int | None) -> 
         return line, await tell(line)
 
 
-async def test_a_crash_after_any_single_write_leads_to_the_same_end_and_breaks_nothing_on_the_way(
+async def test_a_crash_right_after_a_write_leads_to_the_same_end_and_breaks_nothing_on_the_way(
     platform: Api, control_plane: ControlPlane
 ) -> None:
     undisturbed, expected = await told(platform, control_plane, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from sluice.cli.app import app
 from sluice.cli.trouble import Exit
 from sluice.core import dossier
 from sluice.core.objects import Object
+from sluice.edges.kinds import Kind
+from sluice.edges.kube import Kube, KubeError, NotFound
 from tests.unit.core.dossiers import Kept, governed_story
 
 
@@ -126,6 +129,74 @@ def test_the_store_remembers_a_deployment_of_which_nothing_is_left(kept: Kept, t
     said = verify(written(tmp_path / "none.jsonl", [], kept), "--anchor", anchored(kept, tmp_path / "store"))
     assert said.exit_code == Exit.FAILED
     assert "it is gone: it was removed" in said.output.replace("\n", " ")
+
+
+def test_of_a_name_that_neither_knows_there_is_nothing_to_say(kept: Kept, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    said = verify(written(tmp_path / "none.jsonl", [], kept), "--anchor", f"file://{tmp_path / 'store'}")
+    assert said.exit_code == Exit.NOT_FOUND
+    assert "neither the cluster nor the store has anything of a scorer" in said.output.replace("\n", " ")
+
+
+class Cluster:
+    """One API server, as far as a command that only reads asks it."""
+
+    def __init__(self, error: KubeError | None = None, items: Sequence[Object] = ()) -> None:
+        self._error = error
+        self._items = items
+
+    async def get(self, kind: Kind, _namespace: str | None, name: str) -> Object:
+        if self._error is not None:
+            raise self._error
+        found = [i for i in self._items if (i["kind"], i["metadata"]["name"]) == (kind.kind, name)]
+        if not found:
+            raise NotFound(404, f"{kind.kind} {name} is not there")
+        return found[0]
+
+    async def list(self, kind: Kind, _namespace: str | None = None) -> list[Object]:
+        if self._error is not None:
+            raise self._error
+        return [item for item in self._items if item["kind"] == kind.kind]
+
+    async def close(self) -> None: ...
+
+
+def asking(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
+    async def connected(*_: object, **__: object) -> Cluster:
+        return cluster
+
+    monkeypatch.setattr(Kube, "connect", connected)
+    return CliRunner().invoke(app, list(words))
+
+
+def test_a_cluster_without_sluice_is_not_one_from_which_everything_was_removed(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = Cluster(NotFound(404, "the server could not find the requested resource"))
+    said = asking(bare, monkeypatch, "verify", "scorer", "-n", "bank", "--anchor", anchored(kept, tmp_path / "store"))
+    assert said.exit_code == Exit.NOT_FOUND
+    assert "Sluice is not installed in this cluster" in said.output.replace("\n", " ")
+
+
+def test_a_deployment_that_was_removed_with_all_that_was_kept_is_missed_by_the_store(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = anchored(kept, tmp_path / "store")
+    said = asking(Cluster(), monkeypatch, "verify", "scorer", "-n", "bank", "--anchor", url)
+    assert said.exit_code == Exit.FAILED
+    assert "it is gone: it was removed" in said.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "forbidden"])
+def test_an_export_says_when_the_policies_are_not_in_it(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    policy: Object = {"kind": "GovernancePolicy", "metadata": {"name": "strict"}, "spec": {}}
+    items = [*kept.dossier().objects, *([policy] if listed else [])]
+    out = tmp_path / "export.jsonl"
+    said = asking(Cluster(items=items), monkeypatch, "export", "scorer", "-n", "bank", "--out", str(out))
+    assert said.exit_code == Exit.OK, said.output
+    assert ("the policies are not in it" in said.output) is not listed
 
 
 def test_without_a_name_and_a_file_it_asks_for_one() -> None:

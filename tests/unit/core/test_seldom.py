@@ -12,7 +12,7 @@ from sluice.api.governanceexception import GovernanceExceptionSpec
 from sluice.api.modeldecision import Action
 from sluice.api.record import RecordKind, Seal, SeenDecision
 from sluice.api.verdict import Verdict
-from sluice.core import decisions, reasons, rollout
+from sluice.core import decisions, reasons, succession
 from sluice.core.governance.facts import Waiver
 from tests.unit.core.people import answer, decide, govern
 from tests.unit.core.simulation import Cluster, released, spec, steps
@@ -150,11 +150,11 @@ def test_an_answer_that_was_given_is_not_given_again() -> None:
 def test_the_registry_is_asked_only_for_what_is_not_released(asked: str, expected: bool) -> None:
     cluster = released()
     cluster.spec = spec(asked)
-    assert rollout.settled(cluster.world()) is expected
+    assert succession.settled(cluster.world()) is expected
 
 
 def test_the_registry_is_asked_for_a_first_release() -> None:
-    assert not rollout.settled(Cluster(spec("1")).world())
+    assert not succession.settled(Cluster(spec("1")).world())
 
 
 def test_how_far_records_are_sealed_is_noted_and_never_taken_back() -> None:

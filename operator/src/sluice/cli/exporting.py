@@ -61,6 +61,9 @@ async def export(
     count = sum(len((item.get("status") or {}).get("records", [])) for item in kept.revisions)
     said = f"✔ {len(kept.revisions)} revisions with {count} records, {len(kept.objects)} objects in all, are in {file}"
     session.out.print(said, markup=False, soft_wrap=True)
+    if not kept.of("GovernancePolicy") and any(item["spec"].get("policies") for item in kept.revisions):
+        said = "the policies are not in it: they are gone, or you may not list them; records name them by digest"
+        session.err.print(said, markup=False, style="yellow")
     if mark:
         marked = await _mark(session, kept)
         session.out.print(f"✔ {marked} objects are marked as exported, and may be deleted", markup=False)

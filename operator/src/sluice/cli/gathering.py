@@ -20,12 +20,16 @@ from sluice.edges.kinds import (
 from sluice.edges.kube import Forbidden, Kube, NotFound
 
 
+class NothingKept(NotFound):
+    """Nothing is kept about a deployment of this name."""
+
+
 async def gather(kube: Kube, namespace: str, name: str, now: datetime) -> Dossier:
     """Everything that is kept about one deployment. It need not exist any more: its revisions may outlive it, and
     documents and people's acts the revisions.
 
     Raises:
-        KubeError: something cannot be read; NotFound where nothing of that name is or was.
+        KubeError: something cannot be read; NothingKept where nothing of that name is or was.
     """
     mine = f"{DEPLOYMENT_LABEL}={name}"
     deployment, revisions, evidence, decisions, exceptions, policies = await asyncio.gather(
@@ -39,7 +43,7 @@ async def gather(kube: Kube, namespace: str, name: str, now: datetime) -> Dossie
     acts = [item for item in [*decisions, *exceptions] if item["spec"]["target"]["deployment"] == name]
     kept = [*deployment, *revisions, *evidence, *acts]
     if not kept:
-        raise NotFound(404, f"there is no ModelDeployment {name} in namespace {namespace}, and no revision of one")
+        raise NothingKept(404, f"there is no ModelDeployment {name} in namespace {namespace}, and no revision of one")
     found = [*kept, *policies]
     return Dossier(namespace, name, now, tuple(_slim(item) for item in found))
 

@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sluice.cli import completion, gathering, trust
+from sluice.cli.gathering import NothingKept
 from sluice.cli.keeping import PANEL
 from sluice.cli.options import As, command
 from sluice.cli.palette import BAD, DIM, OK, WAIT, line
@@ -27,7 +28,6 @@ from sluice.core.chronicle import Documents
 from sluice.core.dossier import Dossier
 from sluice.core.finding import Finding, Grade
 from sluice.core.verification import Proof, Verification
-from sluice.edges.kube import NotFound
 
 _MARKS = {Grade.TAMPERED: ("✖", BAD), Grade.UNREADABLE: ("!", WAIT), Grade.MISSING: ("?", WAIT)}
 _WITHOUT_KEY = "no key was given: whoever can write the status could have written all of it anew (--key)"
@@ -84,7 +84,10 @@ async def verify(
     check needs.
     """
     kept = await _kept(session, name, file, anchored=anchor is not None)
-    found = verification.verify(kept, await trust.load(kept, key, anchor))
+    trusted = await trust.load(kept, key, anchor)
+    if not kept.objects and not trusted.anchored:
+        raise Trouble(Exit.NOT_FOUND, f"neither the cluster nor the store has anything of a {kept.deployment}")
+    found = verification.verify(kept, trusted)
     count, differences = _replayed(kept) if again else (None, ())
     limits = [_WITHOUT_KEY] * (not key) + [_WITHOUT_ANCHOR] * (anchor is None)
     checked = Checked(kept, found, count, tuple(differences), tuple(limits))
@@ -100,7 +103,7 @@ async def _kept(session: Session, name: str | None, file: Path | None, *, anchor
     now = datetime.now(UTC)
     try:
         return await gathering.gather(session.kube, session.namespace, name, now)
-    except NotFound:
+    except NothingKept:
         if not anchored:
             raise
         return Dossier(session.namespace, name, now, ())  # the store may know better

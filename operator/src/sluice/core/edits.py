@@ -20,10 +20,8 @@ _LONGEST = 512
 def record(draft: Draft) -> None:
     """Note what is edited and what is not any more, with the revision whose workload or route it is."""
     for revision in draft.revisions:
-        seen = tuple(
-            dict.fromkeys(edit.text[:512] for edit in draft.world.oversight.hand_edits if _is_of(draft, edit, revision))
-        )
-        now, before = list(seen[:MOST]), revision.status.hand_edits
+        edited = (edit.text[:_LONGEST] for edit in draft.world.oversight.hand_edits if _is_of(draft, edit, revision))
+        now, before = list(dict.fromkeys(edited))[:MOST], revision.status.hand_edits
         if now == before:
             continue
         updated = draft.update(revision, hand_edits=now)

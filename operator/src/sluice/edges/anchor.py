@@ -17,22 +17,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree as ET
 
-import certifi
 import urllib3
 from minio import Minio
 from minio.commonconfig import COMPLIANCE, GOVERNANCE
-from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvAWSProvider, IamAwsProvider
 from minio.error import MinioException, S3Error
 from minio.retention import Retention
 
+from sluice.bucket import Bucket, BucketURLError
+
 T = TypeVar("T")
 
-_OPTIONS = {"endpoint", "region", "retention", "mode"}
-_OF_A_WORKLOAD = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
-_CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 20.0
 _LARGEST = 1_000_000
 """Bytes of an object that is read: a statement has about a thousand."""
 
@@ -175,29 +172,14 @@ class _S3:
 
     @classmethod
     def of(cls, url: str, environ: Mapping[str, str]) -> _S3:
-        parts = urlsplit(url)
-        options = parse_qs(parts.query, keep_blank_values=True)
-        if unknown := sorted(set(options) - _OPTIONS):
-            raise AnchorURLError(f"{unknown[0]!r} is no option of an s3 store; there are {', '.join(sorted(_OPTIONS))}")
-        said = {name: values[-1] for name, values in options.items()}
-        endpoint = urlsplit(said.get("endpoint") or "https://s3.amazonaws.com")
-        if endpoint.scheme not in ("http", "https") or not endpoint.netloc or endpoint.path.strip("/"):
-            raise AnchorURLError("endpoint must be an address such as https://minio.example.com:9000, without a path")
-        if not parts.netloc:
-            raise AnchorURLError(f"{url!r} names no bucket; write s3://bucket/prefix")
-        mode = said.get("mode", COMPLIANCE).upper()
+        try:
+            bucket = Bucket.open(url, environ, ("retention", "mode"))
+        except BucketURLError as error:
+            raise AnchorURLError(str(error)) from error
+        mode = bucket.options.get("mode", COMPLIANCE).upper()
         if mode not in (COMPLIANCE, GOVERNANCE):
-            raise AnchorURLError(f"mode must be {COMPLIANCE} or {GOVERNANCE}, not {said['mode']!r}")
-        region = said.get("region") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-        client = Minio(
-            endpoint.netloc,
-            secure=endpoint.scheme == "https",
-            region=region or None,
-            credentials=_credentials(environ),
-            http_client=_pool(environ),
-        )
-        prefix = unquote(parts.path).strip("/")
-        return cls(client, parts.netloc, f"{prefix}/" if prefix else "", _days(said.get("retention")), mode)
+            raise AnchorURLError(f"mode must be {COMPLIANCE} or {GOVERNANCE}, not {bucket.options['mode']!r}")
+        return cls(bucket.client, bucket.name, bucket.prefix, _days(bucket.options.get("retention")), mode)
 
     async def check(self) -> None:
         """The bucket must have object lock, and it or the URL must say for how long."""
@@ -304,24 +286,6 @@ async def _off_loop(do: Callable[[], T]) -> T:
         raise AnchorError(f"the store refuses: {error.code}: {error.message} ({error.resource})") from error
     except (MinioException, urllib3.exceptions.HTTPError, ET.ParseError, OSError, ValueError) as error:
         raise AnchorError(f"the store cannot be reached: {error}") from error
-
-
-def _credentials(environ: Mapping[str, str]) -> ChainedProvider:
-    # The address of a machine's own metadata is asked only where a workload identity says that there is one:
-    # elsewhere that would take long and find nothing.
-    workload = [IamAwsProvider()] if any(name in environ for name in _OF_A_WORKLOAD) else []
-    return ChainedProvider([EnvAWSProvider(), AWSConfigProvider(), *workload])
-
-
-def _pool(environ: Mapping[str, str]) -> urllib3.PoolManager:
-    """The client's own would wait for minutes, and try five times; whoever anchors tries again anyway."""
-    return urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS),
-        maxsize=4,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=environ.get("SSL_CERT_FILE") or certifi.where(),
-        retries=urllib3.Retry(total=1, backoff_factor=0.2),
-    )
 
 
 def _days(text: str | None) -> timedelta | None:

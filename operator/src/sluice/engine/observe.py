@@ -13,7 +13,7 @@ from sluice.api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatu
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
 from sluice.api.verdict import MonitorResult
-from sluice.core import httproute, objects, rollout, workload
+from sluice.core import httproute, objects, succession, workload
 from sluice.core.objects import Object
 from sluice.core.reasons import ROUTE_REFUSED, WORKLOAD_REFUSED
 from sluice.core.world import Environment, MonitorKey, Resolving, Revision, Route, Workload, WorkloadState, World
@@ -76,7 +76,7 @@ class Observer:
         if item is None or "deletionTimestamp" in item["metadata"]:
             return None
         world = self._world(key, item, results)
-        if rollout.settled(world):
+        if succession.settled(world):
             return world
         asked_by = str(world.generation) if world.spec.model.alias else ""
         question = Question(world.spec.model, asked_by)

@@ -15,16 +15,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-OPTIONS = ("endpoint", "region")
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 20.0
-CONNECTIONS = 8
 CACHE_BYTES = 256 << 20
 """Most space that files fetched from a store take on the local disk."""
 ABANDONED_SECONDS = 3600.0
 """Age at which a draft is nobody's any more."""
-_OF_A_WORKLOAD = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
 
 class DepotURLError(ValueError):
@@ -150,11 +146,7 @@ class Directory:
 
 
 class S3Depot:
-    """A bucket of an S3-compatible store, with a bounded cache of what was read from it on the local disk.
-
-    Credentials come from the usual places: ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``, a profile,
-    or the identity of a workload.
-    """
+    """A bucket of an S3-compatible store, with a bounded cache of what was read from it on the local disk."""
 
     tidy_seconds = 900.0
 
@@ -168,41 +160,14 @@ class S3Depot:
     def of(cls, url: str, environ: Mapping[str, str]) -> S3Depot:
         """See :func:`open_depot`."""
         # Imported late: a monitor with a volume needs none of it.
-        import certifi
-        import urllib3
-        from minio import Minio
-        from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvAWSProvider, IamAwsProvider
+        from sluice.bucket import Bucket, BucketURLError
 
-        parts = urlsplit(url)
-        options = parse_qs(parts.query, keep_blank_values=True)
-        if unknown := sorted(set(options) - set(OPTIONS)):
-            raise DepotURLError(f"{unknown[0]!r} is no option of an s3 store; there are {' and '.join(OPTIONS)}")
-        if not parts.netloc:
-            raise DepotURLError(f"{url!r} names no bucket; write s3://bucket/prefix")
-        said = {name: values[-1] for name, values in options.items()}
-        endpoint = urlsplit(said.get("endpoint") or "https://s3.amazonaws.com")
-        if endpoint.scheme not in ("http", "https") or not endpoint.netloc or endpoint.path.strip("/"):
-            raise DepotURLError("endpoint must be an address such as https://minio.example.com:9000, without a path")
-        # A machine's own metadata is asked only where a workload identity says that there is one: elsewhere
-        # that takes long and finds nothing.
-        workload = [IamAwsProvider()] if any(name in environ for name in _OF_A_WORKLOAD) else []
-        client = Minio(
-            endpoint.netloc,
-            secure=endpoint.scheme == "https",
-            region=said.get("region") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
-            credentials=ChainedProvider([EnvAWSProvider(), AWSConfigProvider(), *workload]),
-            http_client=urllib3.PoolManager(
-                # Its own pool would wait for minutes and try five times; rows are stored again anyway.
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
-                maxsize=CONNECTIONS,
-                cert_reqs="CERT_REQUIRED",
-                ca_certs=environ.get("SSL_CERT_FILE") or certifi.where(),
-                retries=urllib3.Retry(total=1, backoff_factor=0.2),
-            ),
-        )
-        prefix = unquote(parts.path).strip("/")
+        try:
+            bucket = Bucket.open(url, environ)
+        except BucketURLError as error:
+            raise DepotURLError(str(error)) from error
         cache = Path(tempfile.gettempdir(), "sluice-rows", hashlib.sha256(url.encode()).hexdigest()[:16])
-        return cls(client, parts.netloc, f"{prefix}/" if prefix else "", cache)
+        return cls(bucket.client, bucket.name, bucket.prefix, cache)
 
     def put(self, name: str, content: bytes) -> None:
         """One PUT: a store shows an object whole or not at all."""
