@@ -46,7 +46,16 @@ class Component:
         Raises:
             RuntimeError: it ended or stayed silent; the message has the end of its log.
         """
-        if not wait(lambda: self.ready() or not processes.alive(self.name), self.patience) or not self.ready():
+        answered = False
+
+        def settled() -> bool:
+            nonlocal answered
+            answered = self.ready()
+            return answered or not processes.alive(self.name)
+
+        # Decided by the answer that ended the wait: on a busy machine the next one may come too late.
+        wait(settled, self.patience)
+        if not answered:
             state = "is not ready" if processes.alive(self.name) else "ended"
             raise RuntimeError(
                 f"{self.name} {state}; the end of {processes.log(self.name)}:\n{processes.tail(self.name)}"
