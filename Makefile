@@ -62,5 +62,6 @@ bench: uv ## Measure speed and size, and print medians and ratios; with a cluste
 	@$(RUN) python -m bench.engine
 	@$(RUN) python -m bench.collector
 	@$(RUN) python -m bench.governance
+	@$(RUN) python -m bench.policies
 	@if $(CLUSTER) status >/dev/null 2>&1; then $(RUN) python -m bench.traffic; \
 	  else echo "bench.traffic needs the cluster, which is not up: make cluster"; fi

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -289,10 +291,14 @@ def _patiently(call: Callable[[], object]) -> None:
     call()
 
 
-async def measure(canaries: int) -> None:
-    """Start what is played and the operator, and measure."""
+@asynccontextmanager
+async def engine(deployments: int) -> AsyncIterator[tuple[Rig, Gauges, int]]:
+    """An operator in a process of its own, with gauges of that many deployments; its process id is the last of three.
+
+    It talks to the API server of ``KUBECONFIG``, which must be prepared.
+    """
     gauges = Gauges()
-    gauges.routes = canaries
+    gauges.routes = deployments
     application = web.Application()
     application.add_routes([web.post("/api/v1/query", gauges.answer)])
     runner = web.AppRunner(application, access_log=None)
@@ -301,29 +307,40 @@ async def measure(canaries: int) -> None:
     gauges.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     process = multiprocessing.get_context("spawn").Process(target=operate, args=(gauges.url,), daemon=True)
     process.start()
+    assert process.pid is not None
     kube = await Kube.connect()
     try:
         async with aiohttp.ClientSession() as session:
             rig = Rig(kube, session, gauges, NAMESPACE)
             async with rig.gateway_controller():
-                assert process.pid is not None
-                await Bench(rig, gauges, process.pid, canaries).run()
+                yield rig, gauges, process.pid
     finally:
         process.kill()
         await kube.close()
         await runner.cleanup()
 
 
-def main() -> None:
-    """Run and print."""
-    import os
+async def measure(canaries: int) -> None:
+    """Start what is played and the operator, and measure."""
+    async with engine(canaries) as (rig, gauges, pid):
+        await Bench(rig, gauges, pid, canaries).run()
 
-    parser = argparse.ArgumentParser("python -m bench.engine", description=__doc__)
-    parser.add_argument("--canaries", type=int, default=200, help="rollouts at a time (default: %(default)s)")
-    options = parser.parse_args()
+
+@contextmanager
+def api_server() -> Iterator[None]:
+    """A prepared API server; ``KUBECONFIG`` names it."""
     with tempfile.TemporaryDirectory() as directory, ControlPlane(Path(directory)) as plane:
         os.environ["KUBECONFIG"] = str(plane.kubeconfig)
         prepare(Api(plane.kubeconfig))
+        yield
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser("python -m bench.engine", description=__doc__)
+    parser.add_argument("--canaries", type=int, default=200, help="rollouts at a time (default: %(default)s)")
+    options = parser.parse_args()
+    with api_server():
         asyncio.run(measure(options.canaries))
 
 

@@ -132,6 +132,8 @@ class Cluster:
     evidence: dict[str, str] = field(default_factory=dict)
     """Documents by digest."""
     oversight: Oversight = field(default_factory=Oversight)
+    registry_read: bool = True
+    """Whether it is known what the registry has about the revisions."""
     answers: dict[str, Condition] = field(default_factory=dict)
     """What came of people's decisions, by their name."""
     events: list[Event] = field(default_factory=list)
@@ -173,7 +175,7 @@ class Cluster:
             environment=self.environment,
             oversight=replace(
                 self.oversight,
-                evidence=dict.fromkeys(self.revisions, EVIDENCE),
+                evidence=dict.fromkeys(self.revisions, EVIDENCE) if self.registry_read else {},
                 decisions=tuple(replace(d, answer=self.answers.get(d.name)) for d in self.oversight.decisions),
                 waivers=tuple(replace(w, answer=self.answers.get(w.name)) for w in self.oversight.waivers),
             ),

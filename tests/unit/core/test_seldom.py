@@ -14,11 +14,13 @@ from sluice.api.record import RecordKind, Seal, SeenDecision
 from sluice.api.verdict import Verdict
 from sluice.core import decisions, reasons, succession
 from sluice.core.governance.facts import Waiver
+from sluice.core.world import HandEdit
 from tests.unit.core.people import answer, decide, govern
 from tests.unit.core.simulation import Cluster, released, spec, steps
 from tests.unit.core.test_people import VALIDATOR, midway
 from tests.unit.core.test_records import bound, kinds
 
+EDITED = (RecordKind.HAND_EDITED, RecordKind.CORRECTED)
 UNOWNED = "GOV-ROL-03"
 """A control that the simulated release does not meet: nobody is named who could stop it."""
 
@@ -165,3 +167,59 @@ def test_how_far_records_are_sealed_is_noted_and_never_taken_back() -> None:
         cluster.oversight = replace(cluster.oversight, seals={"scorer-r1": seal})
         cluster.run(10)
         assert cluster.revisions["scorer-r1"].status.seal == later
+
+
+def test_an_approval_is_answered_once_it_is_known_who_developed_the_model() -> None:
+    cluster = Cluster(spec("1"))
+    govern(cluster, VALIDATOR)
+    cluster.registry_read = False
+    cluster.settle()
+    name = decide(cluster, "vera@bank.example", Action.APPROVE, "scorer-r1", role="model-validator")
+    cluster.run(30)
+    assert (name in cluster.answers, cluster.created) == (False, {})
+    cluster.registry_read = True
+    cluster.run(30)
+    assert answer(cluster, name) == ("True", reasons.DECISION_ACCEPTED)
+    assert cluster.created
+
+
+def test_a_promotion_is_answered_once_the_controls_are_decided() -> None:
+    cluster = midway()
+    govern(cluster, controls=[{"id": "GOV-DOC-02", "mode": "Warn"}])
+    cluster.registry_read = False
+    name = decide(cluster, "rita@bank.example", Action.PROMOTE, "scorer-r2")
+    cluster.run(10)
+    assert name not in cluster.answers
+    cluster.registry_read = True
+    cluster.run(10)
+    assert answer(cluster, name) == ("True", reasons.DECISION_ACCEPTED)
+
+
+def test_while_the_registry_is_read_again_a_waiting_release_says_what_it_said_before() -> None:
+    cluster = Cluster(spec("1"))
+    govern(cluster, VALIDATOR)
+    cluster.settle()
+    cluster.run(10)
+    before = cluster.status.phase, cluster.status.message
+    assert before[0] == "AwaitingApproval"
+    cluster.registry_read = False
+    cluster.run(10)
+    assert (cluster.status.phase, cluster.status.message) == before
+
+
+def test_an_edit_that_stays_is_put_on_record_once_and_each_that_goes_once() -> None:
+    cluster = released()
+    by_hand = "was changed by hand"
+    route = HandEdit("HTTPRoute", "scorer", by_hand)
+    model = HandEdit("InferenceService", "scorer-r1", by_hand, revision="scorer-r1")
+    for found in ((route, model), (model,), ()):
+        cluster.oversight = replace(cluster.oversight, hand_edits=found)
+        cluster.run(10)
+        assert cluster.revisions["scorer-r1"].status.hand_edits == [edit.text for edit in found]
+    told = [r for r in cluster.revisions["scorer-r1"].status.records if r.kind in EDITED]
+    assert [(r.kind, r.reason) for r in told] == [
+        (RecordKind.HAND_EDITED, reasons.ROUTE_CORRECTED),
+        (RecordKind.HAND_EDITED, reasons.WORKLOAD_CORRECTED),
+        (RecordKind.CORRECTED, "SetRight"),
+        (RecordKind.CORRECTED, "SetRight"),
+    ]

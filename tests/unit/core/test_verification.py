@@ -62,6 +62,7 @@ def test_nothing_is_found_in_what_nobody_touched(moving: bool, keys: bool, ancho
     assert (kept.cluster.revisions["scorer-r2"].status.archived is not None) is moving
 
 
+@pytest.mark.no_cover
 def test_every_one_of_ten_thousand_tamperings_is_found() -> None:
     tally = Tally()
     with ProcessPoolExecutor(PROCESSES) as pool:
