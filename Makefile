@@ -50,7 +50,7 @@ test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end 
 lint unit component chart e2e: uv ## One layer of the tests
 	@RUN="$(RUN)" bash hack/test.sh $@
 
-.PHONY: format generate bench
+.PHONY: format generate bench bench-gates
 format: uv ## Format the code and mend what can be mended
 	@$(RUN) ruff format . && $(RUN) ruff check --fix .
 
@@ -65,3 +65,6 @@ bench: uv ## Measure speed and size, and print medians and ratios; with a cluste
 	@$(RUN) python -m bench.policies
 	@if $(CLUSTER) status >/dev/null 2>&1; then $(RUN) python -m bench.traffic; \
 	  else echo "bench.traffic needs the cluster, which is not up: make cluster"; fi
+
+bench-gates: uv ## Count what drift gates take back: good models, and broken ones, on real rows (about 20 min)
+	@$(RUN) python -m bench.gates

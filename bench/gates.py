@@ -40,7 +40,7 @@ WEIGHTS = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 LOOKS = 1 + len(WEIGHTS)
 ROWS = 1_000
 """The least number of requests that each side of a weight answers, in the mean."""
-SHADOWED = 2_000
+SHADOWED = 3_000
 """Requests that are mirrored."""
 MOST = 20_000
 """Rows of a side that the monitor looks at, at most."""
@@ -49,6 +49,7 @@ POINTS = 60
 POPULATIONS: Mapping[str, Callable[[], Population]] = {
     "california": populations.california,
     "employment": populations.employment,
+    "both": populations.both,
 }
 
 
@@ -68,7 +69,8 @@ class Outcome:
     rows: int
 
 
-Judge = Callable[[Population, Scores, Look], bool]
+Judge = Callable[[Population, Scores, Look], bool | None]
+"""Whether a look fails; None if it is not looked at all."""
 
 
 def looks(population: Population, chance: np.random.Generator) -> Iterator[Look]:
@@ -132,21 +134,32 @@ def kayenta(population: Population, answers: Scores, look: Look) -> bool:
     return bool(shifts[rank] > tolerance or shifts[-rank - 1] < -tolerance)
 
 
-RULES: Mapping[str, Judge] = {"Sluice": sluice, "Evidently": evidently, "Kayenta": kayenta}
+def without_shadow(population: Population, answers: Scores, look: Look) -> bool | None:
+    """The monitor's own verdict where a release has no shadow."""
+    return None if look.paired else sluice(population, answers, look)
+
+
+RULES: Mapping[str, Judge] = {
+    "Sluice": sluice,
+    "without its shadow": without_shadow,
+    "Evidently": evidently,
+    "Kayenta": kayenta,
+}
 
 
 def release(population: Population, answers: Scores, judges: Mapping[str, Judge], seed: int) -> dict[str, Outcome]:
     """One release under each rule, on the same traffic."""
     ended: dict[str, Outcome] = {}
-    rows = 0
+    rows = dict.fromkeys(judges, 0)
     for number, look in enumerate(looks(population, np.random.default_rng(seed))):
-        rows += len(look.candidate)
-        for name, fails in judges.items():
-            if name not in ended and fails(population, answers, look):
-                ended[name] = Outcome(number, rows)
+        for name in judges.keys() - ended.keys():
+            failed = judges[name](population, answers, look)
+            rows[name] += 0 if failed is None else len(look.candidate)
+            if failed:
+                ended[name] = Outcome(number, rows[name])
         if len(ended) == len(judges):
             break
-    return {name: ended.get(name, Outcome(None, rows)) for name in judges}
+    return {name: ended.get(name, Outcome(None, rows[name])) for name in judges}
 
 
 _here: dict[str, Population] = {}
@@ -158,7 +171,7 @@ def _some(name: str, answers: Scores, judges: Mapping[str, Judge], seeds: Sequen
 
 
 class Bench:
-    """Runs releases on all cores and prints a row for each change."""
+    """Runs releases on all cores, and prints a row for each change."""
 
     def __init__(self, population: Population, rollouts: int) -> None:
         _here[population.name] = population  # before the workers are forked, which then have it too
@@ -173,7 +186,8 @@ class Bench:
         with self._pool:
             print(f"\n{population.name}: {len(population.live):,} rows, {len(population.columns) + 1} columns")
             print(f"{'':34}{'':>8}" + "".join(f"{name:>24}" for name in RULES))
-            self._row("A/A", "the same model", population.stable, RULES)
+            if population.harmful:
+                self._row("A/A", "the same model", population.stable, RULES)
             every: dict[str, Judge] = {"Sluice": partial(sluice, inputs=True)}
             self._row("A/A", "the same, every column a gate", population.stable, every)
             for number, answers in enumerate(population.retrained, 1):

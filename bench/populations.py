@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +28,9 @@ Scores = NDArray[np.float64]
 STALE_SHARE = 0.1
 """The stretch of the stream, from its beginning, that the stale model has seen."""
 SLICE = 0.05
-"""The share of the requests that the model with a degraded slice answers badly."""
+"""The share of the requests that the model with a degraded slice answers badly, namely with the mean score."""
+BLOCK = 200
+"""Rows among which that share is chosen."""
 _FOLDER = "nannyml/datasets/data/"
 
 
@@ -65,10 +67,10 @@ class _Breakage:
     dead: int
     """A column that always has its mean."""
     sliced: int
-    """The requests with the largest values of this column are answered with the mean score."""
+    """The requests with the largest values of this column are a slice."""
     miscoded: int | None = None
     """A column of codes that are numbered in the order of their texts: 1, 10, 11, 2."""
-    has_stale: bool = field(default=False)
+    has_stale: bool = False
     """Whether the population shifts, so that a model from its beginning is no use at its end."""
 
 
@@ -107,6 +109,14 @@ def employment() -> Population:
 
     breakage = _Breakage(swapped=(age, schooling), unit=(age, 12.0), dead=age, sliced=schooling, miscoded=schooling)
     return _population("employment", columns, every, "employed", train, breakage)
+
+
+def both() -> Population:
+    """Employment, and as many more columns of each request as California has: 25 with the score."""
+    people, places = employment(), california()
+    beside = places.live[np.arange(len(people.live)) % len(places.live)]
+    columns = people.columns + places.columns
+    return Population("both", columns, np.hstack([people.live, beside]), people.stable, [], {})
 
 
 def _population(
@@ -159,7 +169,9 @@ def _replace(rows: Rows, column: int, values: Rows) -> Rows:
 
 
 def _largest(values: Rows) -> NDArray[np.bool_]:
-    """The share of :data:`SLICE` with the largest values; where many are equal, the first of them."""
+    """Of every :data:`BLOCK` rows the share of :data:`SLICE` with the largest values, so that some come at any time."""
     chosen = np.zeros(len(values), dtype=bool)
-    chosen[np.argsort(-values, kind="stable")[: int(SLICE * len(values))]] = True
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        chosen[start + np.argsort(-block, kind="stable")[: round(SLICE * len(block))]] = True
     return chosen
