@@ -143,7 +143,7 @@ def _population(
         "unit error": model(_replace(live, breakage.unit[0], live[:, breakage.unit[0]] * breakage.unit[1])),
         "miscalibrated": special.expit(special.logit(np.clip(stable, 1e-6, 1 - 1e-6)) + 1.0),
         "dead feature": model(_replace(live, breakage.dead, np.full(len(live), rows[seen, breakage.dead].mean()))),
-        "degraded slice": np.where(_largest(live[:, breakage.sliced]), stable.mean(), stable),
+        "degraded slice": np.where(largest(live[:, breakage.sliced]), stable.mean(), stable),
     }
     if breakage.has_stale:
         early = np.flatnonzero(seen)[: int(STALE_SHARE * len(rows))]
@@ -168,7 +168,7 @@ def _replace(rows: Rows, column: int, values: Rows) -> Rows:
     return replaced
 
 
-def _largest(values: Rows) -> NDArray[np.bool_]:
+def largest(values: Rows) -> NDArray[np.bool_]:
     """Of every :data:`BLOCK` rows the share of :data:`SLICE` with the largest values, so that some come at any time."""
     chosen = np.zeros(len(values), dtype=bool)
     for start in range(0, len(values), BLOCK):

@@ -37,6 +37,11 @@ def a_field_of_a_later_version(items: list[Object]) -> None:
     of(items, "GovernanceEvidence")["spec"]["colour"] = "green"
 
 
+def a_time_in_another_form(items: list[Object]) -> None:
+    spec = of(items, "ModelRevision", "scorer-r1")["spec"]
+    spec["requestedAt"] = spec["requestedAt"].replace("Z", "+00:00")
+
+
 def a_strange_object(items: list[Object]) -> None:
     items.append({"kind": "Secret", "metadata": {"name": "keys", "namespace": "bank"}, "spec": {}})
 
@@ -63,6 +68,7 @@ def a_revision_removed_and_its_successor_rewritten(items: list[Object]) -> None:
     ("edit", "revision", "grade", "said"),
     [
         (a_field_of_a_later_version, "", Grade.UNREADABLE, "spec.colour is not known to this version of Sluice"),
+        (a_time_in_another_form, "scorer-r1", Grade.TAMPERED, "spec.requestedAt is not as Sluice writes it"),
         (a_strange_object, "keys", Grade.UNREADABLE, "a Secret is no part of a record"),
         (a_link_removed, "scorer-r2", Grade.TAMPERED, "it does not go on from the records of scorer-r1"),
         (a_link_to_a_later_revision, "scorer-r1", Grade.TAMPERED, "goes on from scorer-r2, which is not the revision"),

@@ -197,7 +197,7 @@ def test_a_promotion_is_answered_once_the_controls_are_decided() -> None:
 
 def test_while_the_registry_is_read_again_a_waiting_release_says_what_it_said_before() -> None:
     cluster = Cluster(spec("1"))
-    govern(cluster, VALIDATOR)
+    govern(cluster, VALIDATOR, controls=[{"id": "GOV-DOC-02", "mode": "Warn"}])
     cluster.settle()
     cluster.run(10)
     before = cluster.status.phase, cluster.status.message

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sluice.api.base import Conditions, Digest, Duration, Name, Resource, Text, Time, Word
+from sluice.api.base import Conditions, Decimal, Digest, Duration, Name, Resource, Text, Time, Word
 from sluice.api.governance import PinnedPolicy
 from sluice.api.markers import ATOMIC, Rule, map_by
 from sluice.api.modeldeployment import Governance, MonitorUses, Rollout, Serving
@@ -42,6 +42,17 @@ class ResolvedModel(Resource):
     """The input columns in order, from the MLflow signature; empty if the model has none."""
 
 
+class PlannedLooks(Resource):
+    """How often a drift monitor looks in a release, and what each look may spend of its budget for false alarms."""
+
+    monitor: Name
+    """The monitor's name."""
+    looks: Annotated[int, Field(ge=1)]
+    """One for each step at which it can compare."""
+    alpha: Decimal
+    """The probability of a false alarm that one look may spend, over all its columns."""
+
+
 class ModelRevisionSpec(Resource):
     """Immutable: what is released, how it is served, and by which plan it is judged."""
 
@@ -72,6 +83,8 @@ class ModelRevisionSpec(Resource):
     """The plan of this release."""
     monitors: MonitorUses = []
     """The gauges of this release."""
+    looks: Annotated[list[PlannedLooks], Field(max_length=32), map_by("monitor")] = []
+    """The looks of its drift monitors, fixed when this was made: nobody raises the budget of a release under way."""
     governance: Governance | None = None
     """What the team stated about this release."""
     policies: Annotated[list[PinnedPolicy], Field(max_length=32), map_by("name")] = []

@@ -180,7 +180,7 @@ def evaluations(
                 stable=compare_with.name if compare_with else None,
                 stable_lane=compare_with.status.lane if compare_with else None,
                 mirrored=step.mirror > 0,
-                alpha=steps.alpha(world, revision, stable, monitor) if monitor.drift else None,
+                alpha=steps.alpha(world, revision, stable, use) if monitor.drift else None,
             )
         )
     return tuple(wanted)
