@@ -45,7 +45,7 @@ class ExpensiveHome(BaseEstimator):  # type: ignore[misc]
 class Slow(BaseEstimator):  # type: ignore[misc]
     """A correct model that answers late, and now and then not at all."""
 
-    def __init__(self, model: ExpensiveHome, seconds: float = 0.8, failing: float = 0.1) -> None:
+    def __init__(self, model: ExpensiveHome, seconds: float = 1.3, failing: float = 0.1) -> None:
         self.model = model
         self.seconds = seconds
         self.failing = failing

@@ -137,6 +137,8 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest, tmp_path: Path) 
     names = [item["metadata"]["name"] for item in cluster.get("md", "-n", name).get("items", [])]
     for deployment in names:
         cluster.sluice("verify", name, deployment, "--replay")
+        # Exported now, nothing is refused while the namespace ends: it would be tried again only after a minute.
+        cluster.sluice("export", name, deployment, "--out", str(tmp_path / deployment), "--mark", check=None)
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
     def gone() -> bool:
