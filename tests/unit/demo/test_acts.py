@@ -69,7 +69,7 @@ def test_every_gauge_that_an_act_names_is_there_and_its_parameters_too() -> None
 def test_the_referee_judges_by_the_limits_of_the_gauges_and_of_the_act() -> None:
     uses = ACTS[2].document("a/b")["spec"]["monitors"]
     found = limits([*gauges(), drift_gauge()], uses)
-    assert found.seconds == 0.5
+    assert found.seconds == 1.0
     assert 0 < found.errors < 0.2
     assert 0 < found.effect < 0.3
     assert found.latency_samples > 0
