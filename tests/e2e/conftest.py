@@ -127,25 +127,34 @@ def cluster() -> Cluster:
     return Cluster(place)
 
 
+@pytest.fixture(scope="session")
+def leaving(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[str]]]:
+    """Namespaces that are being deleted, each with the deployments that were in it. At the end, all must be gone."""
+    rest = tmp_path_factory.mktemp("rest")
+    spaces: dict[str, list[str]] = {}
+    yield spaces
+    for name, deployments in spaces.items():
+        cluster.until(f"{name} is gone", lambda name=name, them=deployments: _gone(cluster, name, them, rest), 180)  # type: ignore[misc]
+
+
+def _gone(cluster: Cluster, name: str, deployments: list[str], rest: Path) -> bool:
+    space = cluster.get("namespace", name)
+    if "is kept until it was exported" in json.dumps(space):
+        for deployment in deployments:  # of which nothing may be left: the namespace's conditions lag behind
+            cluster.sluice(
+                "export", name, deployment, "--out", str(rest / f"{name}-{deployment}"), "--mark", check=None
+            )
+    return not space
+
+
 @pytest.fixture
-def namespace(cluster: Cluster, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def namespace(cluster: Cluster, leaving: dict[str, list[str]], request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own, removed afterwards; before, every record that was made in it is checked."""
     # Short: KServe derives one DNS label from the deployment's and the namespace's name.
     name = f"e2e-{zlib.crc32(request.node.name.encode()):08x}"
     cluster.kubectl("create", "namespace", name)
     yield name
-    names = [item["metadata"]["name"] for item in cluster.get("md", "-n", name).get("items", [])]
-    for deployment in names:
+    leaving[name] = [item["metadata"]["name"] for item in cluster.get("md", "-n", name).get("items", [])]
+    for deployment in leaving[name]:
         cluster.sluice("verify", name, deployment, "--replay")
-        # Exported now, nothing is refused while the namespace ends: it would be tried again only after a minute.
-        cluster.sluice("export", name, deployment, "--out", str(tmp_path / deployment), "--mark", check=None)
     cluster.kubectl("delete", "namespace", name, "--wait=false")
-
-    def gone() -> bool:
-        space = cluster.get("namespace", name)
-        if "is kept until it was exported" in json.dumps(space):
-            for deployment in names:  # of which nothing may be left: the namespace's conditions lag behind
-                cluster.sluice("export", name, deployment, "--out", str(tmp_path / "rest"), "--mark", check=None)
-        return not space
-
-    cluster.until(f"{name} is gone", gone, 180)
