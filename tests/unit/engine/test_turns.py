@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from unittest import mock
+
 from sluice.core.objects import Object
+from sluice.engine import turns
 from sluice.engine.queue import Queue
 from sluice.engine.store import Key
-from sluice.engine.turns import PACE, turns
+from sluice.engine.turns import Turns
 
 
 def deployment(name: str, candidate: str | None = None) -> Object:
@@ -13,25 +19,77 @@ def deployment(name: str, candidate: str | None = None) -> Object:
     return {"metadata": {"namespace": "risk", "name": name}, "status": status}
 
 
-def test_releases_in_progress_are_first_and_the_rest_follow_at_a_pace() -> None:
-    found = dict(turns([deployment("a"), deployment("b"), deployment("c", "c-r2"), deployment("d")]))
-    assert found == {Key("risk", "a"): 0, Key("risk", "b"): PACE, Key("risk", "c"): 0, Key("risk", "d"): 2 * PACE}
+def key(name: str) -> Key:
+    return Key("risk", name)
 
 
-def test_a_deployment_without_a_status_is_at_rest() -> None:
-    new: Object = {"metadata": {"namespace": "risk", "name": "a"}}
-    assert dict(turns([new])) == {Key("risk", "a"): 0}
+@asynccontextmanager
+async def given(waiting: Turns) -> AsyncIterator[None]:
+    """Turns are given, quickly, while the block lasts."""
+    with mock.patch.object(turns, "PACE", 0.001):
+        task = asyncio.create_task(waiting.run())
+        yield
+        task.cancel()
 
 
-def test_what_happens_to_a_release_meanwhile_does_not_wait_for_a_thousand_others() -> None:
-    now = 100.0
-    queue: Queue[Key] = Queue(lambda: now)
-    for key, after in turns([deployment(f"m-{number}") for number in range(1000)]):
-        queue.add(key, after)
-    for _ in range(100):
-        now += PACE
-        looked_at = queue.pop()
-        assert looked_at is not None
-        queue.done(looked_at, failed=False)
-    queue.add(Key("risk", "m-999"))  # its spec is changed
-    assert Key("risk", "m-999") in {queue.pop(), queue.pop()}
+def make() -> tuple[Queue[Key], Turns]:
+    queue: Queue[Key] = Queue(asyncio.get_running_loop().time)
+    return queue, Turns(queue)
+
+
+async def pop(queue: Queue[Key]) -> Key:
+    async with asyncio.timeout(10):
+        return await queue.next()
+
+
+async def test_releases_in_progress_are_first_and_the_rest_follow_in_their_order() -> None:
+    queue, waiting = make()
+    waiting.take([deployment("a"), deployment("b"), deployment("c", "c-r2"), deployment("d")])
+    assert (len(queue), len(waiting)) == (1, 3)
+    async with given(waiting):
+        assert [await pop(queue) for _ in range(4)] == [key("c"), key("a"), key("b"), key("d")]
+    assert len(waiting) == 0
+
+
+async def test_a_deployment_without_a_status_is_at_rest() -> None:
+    queue, waiting = make()
+    waiting.take([{"metadata": {"namespace": "risk", "name": "a"}}])
+    assert (len(queue), len(waiting)) == (0, 1)
+
+
+async def test_one_at_rest_gets_its_turn_only_when_nothing_is_due() -> None:
+    queue, waiting = make()
+    waiting.take([deployment(f"m-{number}") for number in range(1000)])
+    async with given(waiting):
+        await asyncio.sleep(0.02)
+        assert len(queue) == 1, "the others wait until somebody has worked on it"
+        queue.add(key("m-999"))  # its spec is changed
+        assert key("m-999") in {await pop(queue), await pop(queue)}
+
+
+async def test_an_operator_that_is_never_idle_comes_to_those_at_rest_all_the_same() -> None:
+    queue, waiting = make()
+    queue.add(key("never-worked-on"))
+    waiting.take([deployment("a"), deployment("b")])
+    with mock.patch.object(turns, "PATIENCE", 3):
+        async with given(waiting):
+            async with asyncio.timeout(10):
+                while len(waiting):  # noqa: ASYNC110 - nobody tells when
+                    await asyncio.sleep(0.001)
+    assert {await pop(queue) for _ in range(3)} == {key("never-worked-on"), key("a"), key("b")}
+
+
+async def test_what_changes_twice_waits_once() -> None:
+    _, waiting = make()
+    for _ in range(2):
+        waiting.take([deployment("a"), deployment("b")])
+    assert len(waiting) == 2
+
+
+async def test_turns_go_on_after_a_pause() -> None:
+    queue, waiting = make()
+    async with given(waiting):
+        for name in ("a", "b"):
+            waiting.take([deployment(name)])
+            assert await pop(queue) == key(name)
+            queue.done(key(name))

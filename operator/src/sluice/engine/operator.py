@@ -48,7 +48,7 @@ from sluice.engine.rules import Rules
 from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
 from sluice.engine.surroundings import Surroundings
-from sluice.engine.turns import turns
+from sluice.engine.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +117,7 @@ class Operator:
         self._settings = settings
         self._clock = clock
         self._offers = Offers()
+        self._turns = Turns(self.queue)
         self._hostnames = Hostnames()
         self._events = Events(kube)
         self._resync = Resync(kube, self.store, self._offers, settings.namespaces, self._news)
@@ -193,6 +194,7 @@ class Operator:
             _every(settings.tick, "writing reports", self._reports.all),
             self._dry_run.run(),
             self._policies.run(),
+            self._turns.run(),
         ]
         if self._sealer.enabled:
             loops.append(_every(_SEALING_SECONDS, "sealing records", self._sealer.round))
@@ -244,8 +246,7 @@ class Operator:
         if kind == GOVERNANCE_POLICIES:
             self._policies.wake()
         if kind in (MODEL_MONITORS, CLUSTER_MODEL_MONITORS, GATEWAYS, GOVERNANCE_POLICIES):
-            for key, after in turns(self.store.all(MODEL_DEPLOYMENTS)):
-                self.queue.add(key, after)
+            self._turns.take(self.store.all(MODEL_DEPLOYMENTS))
         elif (owner := owner_of(kind, item)) is not None:
             self.queue.add(owner)
             if kind == MODEL_DEPLOYMENTS:
