@@ -136,9 +136,12 @@ class Rig:
         try:
             yield operator
         finally:
+            died = [task for task in tasks if task.done()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            for task in died:
+                task.result()  # why it died says more than what the test waited for in vain
 
     async def get(self, kind: Kind, name: str) -> Object:
         """An object as it is now."""

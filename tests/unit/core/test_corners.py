@@ -128,6 +128,20 @@ def test_the_budget_is_spent_over_looks_and_gates() -> None:
     assert steps.alpha(cluster.world(), revision, stable, DRIFT) == pytest.approx(0.01 / 3, rel=1e-5)
 
 
+def test_every_drift_monitor_has_its_own_looks() -> None:
+    cluster = released()
+    input_drift = MonitorUse(name="input-drift")
+    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "input-drift"] = ModelMonitorSpec(drift=Drift(alpha="0.02"))
+    asked = spec("2")
+    cluster.ask(asked.model_copy(update={"monitors": [*(asked.monitors or []), input_drift]}))
+    cluster.run(30)
+    stable, revision = cluster.revisions["scorer-r1"], cluster.revisions["scorer-r2"]
+    assert [fixed.monitor for fixed in revision.spec.looks] == ["prediction-drift", "input-drift"]
+    # Two gates share the budget: each spends its own half over its three looks.
+    assert steps.alpha(cluster.world(), revision, stable, DRIFT) == pytest.approx(0.01 / 2 / 3, rel=1e-5)
+    assert steps.alpha(cluster.world(), revision, stable, input_drift) == pytest.approx(0.02 / 2 / 3, rel=1e-5)
+
+
 def test_nobody_raises_the_budget_of_a_release_under_way() -> None:
     cluster = released()
     cluster.ask(spec("2"))
@@ -201,3 +215,15 @@ def test_a_ready_workload_waits_for_the_gateway_before_it_gets_a_lane() -> None:
     assert cluster.phase("scorer-r3") == "Pending"
     cluster.run(120)
     assert cluster.phase("scorer-r3") == "Progressing"
+
+
+def test_the_first_step_waits_until_the_gateway_knows_the_lane() -> None:
+    cluster = released()
+    cluster.ask(spec("2"))
+    while cluster.revisions.get("scorer-r2") is None or cluster.revisions["scorer-r2"].status.lane is None:
+        cluster.program_after = timedelta(seconds=60)
+        cluster.tick()
+    cluster.run(30)
+    assert (cluster.phase("scorer-r2"), round(cluster.share("scorer-r2"))) == ("Pending", 0)
+    cluster.run(120)
+    assert cluster.phase("scorer-r2") == "Progressing"

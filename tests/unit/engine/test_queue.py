@@ -27,6 +27,18 @@ def queue(clock: Clock) -> Queue[str]:
     return Queue(clock)
 
 
+def test_it_is_idle_while_nothing_is_due_or_in_work(queue: Queue[str], clock: Clock) -> None:
+    assert queue.idle
+    queue.add("a", 5)
+    assert queue.idle, "not due yet"
+    clock.now += 5
+    assert not queue.idle, "due"
+    assert queue.pop() == "a"
+    assert not queue.idle, "in work"
+    queue.done("a")
+    assert queue.idle
+
+
 def test_a_key_added_twice_is_worked_on_once(queue: Queue[str]) -> None:
     queue.add("a")
     queue.add("a")

@@ -29,6 +29,7 @@ async def given(waiting: Turns) -> AsyncIterator[None]:
     with mock.patch.object(turns, "PACE", 0.001):
         task = asyncio.create_task(waiting.run())
         yield
+        assert not task.done(), "it goes on until it is cancelled"
         task.cancel()
 
 
@@ -38,8 +39,11 @@ def make() -> tuple[Queue[Key], Turns]:
 
 
 async def pop(queue: Queue[Key]) -> Key:
+    """Work on the next one, which takes no time."""
     async with asyncio.timeout(10):
-        return await queue.next()
+        found = await queue.next()
+    queue.done(found)
+    return found
 
 
 async def test_releases_in_progress_are_first_and_the_rest_follow_in_their_order() -> None:
@@ -67,6 +71,28 @@ async def test_one_at_rest_gets_its_turn_only_when_nothing_is_due() -> None:
         assert key("m-999") in {await pop(queue), await pop(queue)}
 
 
+async def test_one_at_rest_gets_its_turn_only_when_nothing_is_in_work() -> None:
+    queue, waiting = make()
+    waiting.take([deployment("a"), deployment("b")])
+    async with given(waiting):
+        async with asyncio.timeout(10):
+            first = await queue.next()
+        await asyncio.sleep(0.02)
+        assert (len(queue), len(waiting)) == (0, 1), "the other waits until this one is done"
+        queue.done(first)
+        assert await pop(queue) == key("b")
+
+
+async def test_news_that_concern_nobody_at_rest_end_nothing() -> None:
+    queue, waiting = make()
+    async with given(waiting):
+        for nobody in ([], [deployment("a", "a-r2")], []):
+            waiting.take(nobody)
+            await asyncio.sleep(0.005)
+        waiting.take([deployment("b")])
+        assert {await pop(queue), await pop(queue)} == {key("a"), key("b")}
+
+
 async def test_an_operator_that_is_never_idle_comes_to_those_at_rest_all_the_same() -> None:
     queue, waiting = make()
     queue.add(key("never-worked-on"))
@@ -92,4 +118,3 @@ async def test_turns_go_on_after_a_pause() -> None:
         for name in ("a", "b"):
             waiting.take([deployment(name)])
             assert await pop(queue) == key(name)
-            queue.done(key(name))

@@ -32,6 +32,11 @@ class Queue(Generic[K]):
         now = self._clock()
         return sum(1 for due in self._due.values() if due <= now)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in work and nothing is due."""
+        return not self._busy and not len(self)
+
     def add(self, key: K, after: float = 0.0) -> None:
         """Ask for a key to be worked on ``after`` seconds from now; the earlier of two askings holds."""
         if key in self._busy and after <= 0:

@@ -1,8 +1,8 @@
 """Turns: when each deployment is decided about anew after something changed for all of them, such as a policy.
 
 Each decision costs the better part of a tenth of a second and may write a status, so with many deployments that takes a
-while. Releases in progress come first. The others get their turn one by one, whenever nothing else is due: what happens
-meanwhile never stands behind a thousand that could wait.
+while. Releases in progress come first. The others get their turn one by one, whenever nothing else is due or in work:
+what happens meanwhile stands behind one of them at most.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sluice.engine.queue import Queue
 from sluice.engine.store import Key
 
 PACE = 0.02
-"""Seconds between two looks at whether something is due, and so between two deployments at rest at least."""
+"""Seconds between two looks at whether the queue is idle, and so between two deployments at rest at least."""
 PATIENCE = 50
 """After so many looks in vain the next one gets its turn all the same: an operator that is never idle must not leave
 a policy unheeded."""
@@ -47,10 +47,10 @@ class Turns:
         """Give turns until cancelled."""
         in_vain = 0
         while True:
-            if not self._waiting:
+            while not self._waiting:
                 self._news.clear()
-                await self._news.wait()
-            in_vain = in_vain + 1 if len(self._queue) and in_vain < PATIENCE else 0
+                await self._news.wait()  # news may concern nobody at rest
+            in_vain = 0 if self._queue.idle or in_vain >= PATIENCE else in_vain + 1
             if not in_vain:
                 key = next(iter(self._waiting))
                 del self._waiting[key]
