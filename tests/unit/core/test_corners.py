@@ -213,6 +213,8 @@ def test_a_ready_workload_waits_for_the_gateway_before_it_gets_a_lane() -> None:
     cluster.ask(spec("3"))
     cluster.run(30)
     assert cluster.phase("scorer-r3") == "Pending"
+    message = "the workload is ready; the gateway has not carried out its route yet"
+    assert cluster.revisions["scorer-r3"].status.message == message
     cluster.run(120)
     assert cluster.phase("scorer-r3") == "Progressing"
 
@@ -227,3 +229,12 @@ def test_the_first_step_waits_until_the_gateway_knows_the_lane() -> None:
     assert (cluster.phase("scorer-r2"), round(cluster.share("scorer-r2"))) == ("Pending", 0)
     cluster.run(120)
     assert cluster.phase("scorer-r2") == "Progressing"
+
+
+def test_a_ready_workload_that_the_gateway_never_learns_of_is_not_called_unready_at_the_deadline() -> None:
+    cluster = released()
+    cluster.ask(spec("2", progress_deadline=timedelta(minutes=5)))
+    cluster.program_after = timedelta(hours=1)
+    cluster.run(400)
+    assert cluster.condition("Promoted") == ("False", reasons.PROGRESS_DEADLINE_EXCEEDED)
+    assert "not done in time: the gateway has not carried out its route yet" in (cluster.status.message or "")

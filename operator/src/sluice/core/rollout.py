@@ -46,6 +46,7 @@ LANE_GRACE = timedelta(seconds=2)
 RETIRE_GRACE = timedelta(seconds=30)
 """How long a failed workload is kept, for requests in flight and for `kubectl logs`."""
 
+_NO_ROUTE = "the gateway has not carried out its route yet"
 _FAILURE_REASONS = {"slo": reasons.SLO_BREACHED, "drift": reasons.DRIFT_DETECTED}
 
 
@@ -127,15 +128,17 @@ def _start(draft: Draft, revision: Revision) -> None:
         said = judged.message if judged.message.startswith(judged.reason) else f"{judged.reason}: {judged.message}"
         roll_back(draft, revision, reasons.WORKLOAD_UNHEALTHY, said)
     elif past_deadline(draft, revision):
-        end_late(draft, revision, f"its workload is not ready: {workload.message}")
+        ready = workload.state is WorkloadState.READY
+        end_late(draft, revision, _NO_ROUTE if ready else f"its workload is not ready: {workload.message}")
     elif workload.state is not WorkloadState.READY:
         message = f"waiting for the workload: {workload.message}"
         draft.enter(revision, RevisionPhase.PENDING, workload.reason or reasons.WORKLOAD_STARTING, message)
         draft.wake(gates.asked_for(revision) + gates.workload_limits(draft.world, revision)[1].start_timeout)
-    elif revision.status.lane is None:
-        if _route_settled(draft):
-            _enter_lane(draft, revision)
-    elif draft.routed:
+    elif revision.status.lane is None and _route_settled(draft):
+        _enter_lane(draft, revision)
+    elif revision.status.lane is None or not draft.routed:
+        draft.enter(revision, RevisionPhase.PENDING, reasons.ROUTE_NOT_PROGRAMMED, f"the workload is ready; {_NO_ROUTE}")
+    else:
         step = steps.release_plan(revision, draft.stable)[0]
         revision = draft.enter(revision, RevisionPhase.PROGRESSING, reasons.WORKLOAD_READY, "the workload is ready")
         draft.open_step(revision, 0, step.weight)
