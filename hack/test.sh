@@ -45,9 +45,10 @@ for what in "$@"; do
       layer unit tests/unit --numprocesses=auto --cov --cov-report=term-missing:skip-covered
       ;;
     component)
-      # Two API servers; the tests of a file share one, in an order that can be repeated. Files in the order of their
-      # names: by the number of their tests, those with few slow ones would come last, and one of two workers wait.
-      layer component tests/component -p no:randomly --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+      # Three API servers, because these tests mostly wait; the tests of a file share one, in an order that can be
+      # repeated. Files in the order of their names: by the number of their tests, those with few slow ones would come
+      # last, and the other workers wait.
+      layer component tests/component -p no:randomly --numprocesses=3 --dist=loadfile --no-loadscope-reorder
       ;;
     chart)
       layer chart tests/chart
