@@ -137,7 +137,8 @@ def _start(draft: Draft, revision: Revision) -> None:
     elif revision.status.lane is None and _route_settled(draft):
         _enter_lane(draft, revision)
     elif revision.status.lane is None or not draft.routed:
-        draft.enter(revision, RevisionPhase.PENDING, reasons.ROUTE_NOT_PROGRAMMED, f"the workload is ready; {_NO_ROUTE}")
+        message = f"the workload is ready; {_NO_ROUTE}"
+        draft.enter(revision, RevisionPhase.PENDING, reasons.ROUTE_NOT_PROGRAMMED, message)
     else:
         step = steps.release_plan(revision, draft.stable)[0]
         revision = draft.enter(revision, RevisionPhase.PROGRESSING, reasons.WORKLOAD_READY, "the workload is ready")
