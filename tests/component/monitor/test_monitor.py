@@ -135,6 +135,17 @@ def test_requests_without_a_response_make_a_pass_inconclusive(start: Start) -> N
     assert answer["report"] is None
 
 
+def test_a_split_that_is_not_the_one_that_was_told_makes_a_pass_inconclusive(start: Start) -> None:
+    monitor = start()
+    send(monitor, "m-r1", scores(1))
+    send(monitor, "m-r2", scores(2))
+    monitor.settle(300)
+    assert monitor.ask("m-r2", "m-r1", share=0.5).json["verdict"] == "Pass"
+    told = monitor.ask("m-r2", "m-r1", share=0.1).json
+    assert (told["verdict"], told["reason"]) == ("Inconclusive", "SampleRatioMismatch")
+    assert "50.00% of 300 requests, and should have 10.00%" in told["message"]
+
+
 def test_a_revision_never_heard_of_is_inconclusive(idle: Any) -> None:
     answer = idle.ask("m-r2", "m-r1").json
     assert (answer["verdict"], answer["reason"], answer["report"]) == ("Inconclusive", "NoData", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -165,6 +165,16 @@ def test_a_revision_that_fixed_nothing_has_the_budget_that_it_would_have_fixed()
     stable, revision = cluster.revisions["scorer-r1"], cluster.revisions["scorer-r2"]
     bare = replace(revision, spec=revision.spec.model_copy(update={"looks": []}))
     assert steps.alpha(cluster.world(), bare, stable, DRIFT) == pytest.approx(0.01 / 3, rel=1e-5)
+
+
+def test_a_look_knows_the_candidate_s_share_and_copies_have_none() -> None:
+    cluster = released()
+    cluster.ask(spec("2"))
+    shares: dict[datetime, int | None] = {}
+    while cluster.phase("scorer-r2") != "Promoted":
+        cluster.tick()
+        shares |= {wanted.since: wanted.weight for wanted in cluster.evaluations}
+    assert list(shares.values()) == [None, 10, 50], "and nothing is compared at 100 %"
 
 
 def test_a_first_release_has_nothing_to_look_at() -> None:

@@ -31,6 +31,7 @@ WANTED = evaluation(
     MONITOR,
     use=MonitorUse(name="input-drift", mode=MonitorMode.OBSERVE),
     since=SINCE,
+    weight=10,
     alpha=0.002,
 )
 SIGNATURE = [Column(name="amount", type="double"), Column(name="country", type="string")]
@@ -57,6 +58,7 @@ async def test_the_question_is_one_that_the_service_reads() -> None:
     assert (question.candidate, question.stable) == ("fraud-r2", "fraud-r1")
     assert (question.since, question.subject) == (SINCE, "Inputs")
     assert (question.min_samples, question.min_effect, question.alpha) == (300, 0.15, 0.002)
+    assert question.share == 0.1
     assert question.columns == ["amount"]
     assert [column.name for column in question.schema or []] == ["amount", "country"]
 
@@ -66,7 +68,9 @@ async def test_the_answers_of_a_model_are_not_named_after_its_inputs() -> None:
     async with serving(text=answer()) as (server, session):
         await DriftService(server.url, session).judge(predictions, SIGNATURE, NOW)
         ((_, _, asked),) = server.asked
-    assert msgspec.convert(asked, DriftRequest).schema in (None, [])
+    question = msgspec.convert(asked, DriftRequest)
+    assert question.schema in (None, [])
+    assert question.share is None, "it answers copies"
 
 
 async def test_an_answer_becomes_a_result_with_its_evidence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,6 +202,22 @@ def test_a_pass_becomes_inconclusive_when_too_many_inferences_gave_no_row() -> N
     assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, Reason.SAMPLES_LOST)
     assert "200 requests without a response" in judgement.message
     assert verdict(frame(y=scores(1, shift=1)), frame(y=scores(2)), lost=lost).verdict is Verdict.FAIL
+
+
+def test_a_pass_becomes_inconclusive_when_the_split_was_not_the_one_that_was_told() -> None:
+    tenth = replace(RULE, share=0.1)
+    same = frame(y=scores(1)), frame(y=scores(2))
+    judgement = verdict(*same, rule=tenth)
+    assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, Reason.SAMPLE_RATIO_MISMATCH)
+    assert judgement.message.startswith("The candidate had 50.00% of 1,000 requests, and should have 10.00%")
+    assert verdict(*same, rule=replace(RULE, share=0.5)).verdict is Verdict.PASS
+    assert verdict(*same).verdict is Verdict.PASS, "copies have no share"
+
+
+def test_a_fail_says_that_the_split_was_not_the_one_that_was_told() -> None:
+    judgement = verdict(frame(y=scores(1, shift=1)), frame(y=scores(2)), rule=replace(RULE, share=0.1))
+    assert (judgement.verdict, judgement.reason) == (Verdict.FAIL, Reason.DRIFT_DETECTED)
+    assert "The candidate had 50.00% of 1,000 requests" in judgement.message
 
 
 def test_whole_numbers_of_few_values_are_categories_and_of_many_are_numbers() -> None:

@@ -180,6 +180,7 @@ def evaluations(
                 stable=compare_with.name if compare_with else None,
                 stable_lane=compare_with.status.lane if compare_with else None,
                 mirrored=step.mirror > 0,
+                weight=None if step.mirror else step.weight,
                 alpha=steps.alpha(world, revision, stable, use) if monitor.drift else None,
             )
         )

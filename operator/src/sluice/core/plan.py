@@ -81,6 +81,8 @@ class Evaluation:
     stable_lane: int | None
     mirrored: bool
     """A shadow step: the candidate answers copies only, counted at the gateway as backend ``mirror``."""
+    weight: int | None = None
+    """The candidate's share of live requests, in percent; None where it answers copies."""
     alpha: float | None = None
     """Drift only: the share of the false-alarm budget that this look may spend."""
 

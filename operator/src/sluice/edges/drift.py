@@ -61,6 +61,7 @@ def _question(wanted: Evaluation, signature: list[Column]) -> dict[str, Any]:
         "minSamples": drift.min_samples,
         "minEffect": float(drift.min_effect),
         "alpha": wanted.alpha,
+        "share": wanted.weight / 100 if wanted.weight else None,
         "columns": drift.columns,
         # A signature names the inputs, in order; the answer is not the first of them.
         "schema": [column.dump() for column in signature] if drift.subject is DriftSubject.INPUTS else [],

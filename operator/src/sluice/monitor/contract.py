@@ -37,6 +37,8 @@ class DriftRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     min_effect: Annotated[float, msgspec.Meta(ge=0, le=1)]
     alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     """The false-alarm budget of this one look, over all its columns."""
+    share: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
+    """The candidate's part of both revisions' requests, as the gateway was told; absent where it is sent copies."""
     columns: Annotated[list[ColumnName], msgspec.Meta(max_length=512)] | None = None
     """The columns to compare; all when absent or empty."""
     schema: Annotated[list[SchemaColumn], msgspec.Meta(max_length=512)] | None = None

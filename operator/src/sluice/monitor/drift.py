@@ -133,7 +133,12 @@ class DriftService:
         candidate_frame, stable_frame, paired = self._choose(kept[0], kept[1], side, request.min_samples, chance)
         candidate = Found(name_columns(candidate_frame, names), Sample(candidate_frame.rows, kept[0].tally))
         stable = Found(name_columns(stable_frame, names), Sample(stable_frame.rows, kept[1].tally))
-        rule = Rule(min_samples=request.min_samples, min_effect=request.min_effect, alpha=request.alpha)
+        rule = Rule(
+            min_samples=request.min_samples,
+            min_effect=request.min_effect,
+            alpha=request.alpha,
+            share=request.share,
+        )
         pairs = match_columns(candidate.frame, stable.frame, request.columns or (), paired=paired)
         judgement = judge(pairs, candidate.sample, stable.sample, rule)
         answer = DriftAnswer(

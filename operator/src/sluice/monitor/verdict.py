@@ -10,6 +10,7 @@ import msgspec
 
 from sluice.api.verdict import Verdict
 from sluice.monitor.comparison import ColumnKind, ColumnPair
+from sluice.monitor.split import unfair
 from sluice.monitor.tally import Tally
 from sluice.monitor.twosample import Comparison, detectable_effect, mean_shift
 
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     NO_STABLE_DATA = "NoStableData"
     TOO_FEW_SAMPLES = "TooFewSamples"
     SAMPLES_LOST = "SamplesLost"
+    SAMPLE_RATIO_MISMATCH = "SampleRatioMismatch"
     NOT_SIGNIFICANT = "NotSignificant"
     EFFECT_TOO_SMALL = "EffectTooSmall"
     CONSTANT = "Constant"
@@ -55,6 +57,8 @@ class Rule:
     """Smaller effects never fail."""
     alpha: float
     """The probability of a false alarm that this look may spend, over all its columns."""
+    share: float | None = None
+    """The candidate's part of both sides' requests; None where it is sent copies, or nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,8 @@ def judge(pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: 
     0.0004 each. Holm's method would reject a little more after a first rejection, but the first already
     fails the look, and an even share can be recomputed by a reader with a pocket calculator.
 
-    Fail, if any column fails. Otherwise Inconclusive, if any column could not be judged. What has not
-    been measured never passes.
+    Fail, if any column fails. Otherwise Inconclusive, if any column could not be judged, or the rows cannot
+    speak for the requests. What has not been measured never passes.
     """
     if too_few := _too_few(candidate, stable, rule):
         return too_few
@@ -115,17 +119,14 @@ def judge(pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: 
     columns = tuple(judge_column(pair, rule, rule.alpha / tests) for pair in pairs)
     failed = [column for column in columns if column.verdict is Verdict.FAIL]
     unsure = [column for column in columns if column.verdict is Verdict.INCONCLUSIVE]
+    biased = unfair(candidate.tally, stable.tally, rule.share) if rule.share is not None else None
     rows = f"{candidate.rows:,} candidate and {stable.rows:,} stable rows"
     if any(pair.matched is not None for pair in pairs):
         rows = f"{candidate.rows:,} rows that both revisions answered"
     if failed:
         reason = failed[0].reason if len(failed) == 1 else Reason.DRIFT_DETECTED
-        return Judgement(
-            Verdict.FAIL,
-            reason,
-            f"{len(failed)} of {len(columns)} columns changed in {rows}: {_name(failed)}.",
-            columns,
-        )
+        message = f"{len(failed)} of {len(columns)} columns changed in {rows}: {_name(failed)}."
+        return Judgement(Verdict.FAIL, reason, f"{message} {biased}" if biased else message, columns)
     if unsure:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -136,6 +137,8 @@ def judge(pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: 
         )
     if lost := _lost(candidate, stable):
         return Judgement(Verdict.INCONCLUSIVE, Reason.SAMPLES_LOST, lost, columns)
+    if biased:
+        return Judgement(Verdict.INCONCLUSIVE, Reason.SAMPLE_RATIO_MISMATCH, biased, columns)
     return Judgement(Verdict.PASS, Reason.WITHIN_LIMITS, _passed(columns, rows), columns)
 
 
