@@ -65,6 +65,7 @@ LIMIT = 'must be a number in quotes, such as "0.05", or a parameter, such as "${
 COMPARE = "give maxRatio, maxDifference or both"
 CONFIDENCE = 'must be at least "0.5" and below "1", such as "0.99"'
 EFFECT = 'must be between "0" and "1", such as "0.1"'
+GUARD = 'must be between "0" and "1", such as "0.3"'
 ALPHA = 'must be above "0" and at most "0.5", such as "0.01"'
 
 PREDICTOR = {"modelFormat": None, "predictor": {"model": {"modelFormat": {"name": "sklearn"}}}}
@@ -169,6 +170,7 @@ MONITORS_REFUSED = [
     ),
     pytest.param({"slo": None, "drift": {"minEffect": "1.1"}}, "spec.drift.minEffect", EFFECT, id="an-effect-above-1"),
     pytest.param({"slo": None, "drift": {"minEffect": "-1"}}, "spec.drift.minEffect", EFFECT, id="a-negative-effect"),
+    pytest.param({"slo": None, "drift": {"guardEffect": "2"}}, "spec.drift.guardEffect", GUARD, id="a-guard-above-1"),
     pytest.param({"slo": None, "drift": {"alpha": "0"}}, "spec.drift.alpha", ALPHA, id="no-false-alarm-budget"),
     pytest.param({"slo": None, "drift": {"alpha": "0.6"}}, "spec.drift.alpha", ALPHA, id="more-false-alarms-than-not"),
 ]

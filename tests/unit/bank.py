@@ -164,12 +164,8 @@ class Bank(Cluster):
             ),
         )
 
-    def evaluate(self) -> None:
-        self.results = {}
-        for wanted in self.evaluations:
-            verdict = self.oracle(wanted, self.now)
-            found = self.measure(wanted, self.now) if verdict is Verdict.PASS else measured(wanted, self.now, verdict)
-            self.results[wanted.revision, wanted.use.name] = found
+    def found(self, wanted: Evaluation, verdict: Verdict) -> MonitorResult:
+        return self.measure(wanted, self.now) if verdict is Verdict.PASS else measured(wanted, self.now, verdict)
 
     def _registered(self, name: str) -> Any:
         pinned = self.revisions[name].spec.model

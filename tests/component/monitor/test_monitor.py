@@ -146,6 +146,18 @@ def test_a_split_that_is_not_the_one_that_was_told_makes_a_pass_inconclusive(sta
     assert "50.00% of 300 requests, and should have 10.00%" in told["message"]
 
 
+def test_of_a_guard_look_that_passes_no_report_is_made(start: Start) -> None:
+    monitor = start()
+    send(monitor, "m-r1", scores(1))
+    send(monitor, "m-r2", scores(2))
+    send(monitor, "m-r3", scores(3, shift=2))
+    monitor.settle(450)
+    passed, failed = (monitor.ask(name, "m-r1", guard=True).json for name in ("m-r2", "m-r3"))
+    assert (passed["verdict"], passed["report"]) == ("Pass", None)
+    assert failed["verdict"] == "Fail"
+    assert monitor.report(failed["report"]["id"])["state"] == "Rendered"
+
+
 def test_a_revision_never_heard_of_is_inconclusive(idle: Any) -> None:
     answer = idle.ask("m-r2", "m-r1").json
     assert (answer["verdict"], answer["reason"], answer["report"]) == ("Inconclusive", "NoData", None)

@@ -29,6 +29,7 @@ from sluice.api.modelrevision import ModelRevisionStatus, ResolvedModel
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import attachment
 from sluice.core.decide import decide
+from sluice.core.looks import Look
 from sluice.core.plan import Evaluation, Event, Plan
 from sluice.core.world import (
     Attachment,
@@ -129,6 +130,8 @@ class Cluster:
     """What the gateway does at present; it follows the route after ``program_after``."""
     results: dict[tuple[str, str], MonitorResult] = field(default_factory=dict)
     evaluations: tuple[Evaluation, ...] = ()
+    looked: dict[tuple[str, str], Look] = field(default_factory=dict)
+    """The last look of each drift monitor that found something out."""
     evidence: dict[str, str] = field(default_factory=dict)
     """Documents by digest."""
     oversight: Oversight = field(default_factory=Oversight)
@@ -235,17 +238,28 @@ class Cluster:
 
     def evaluate(self) -> None:
         """One tick of the evaluator: every wanted verdict, afresh."""
-        self.results = {}
+        before, self.results = self.results, {}
         for wanted in self.evaluations:
+            name = wanted.revision, wanted.use.name
+            if wanted.look is not None and self.looked.get(name) == wanted.look and name in before:
+                self.results[name] = before[name]  # one conclusive answer to each look is enough
+                continue
             verdict = self.oracle(wanted, self.now)
-            window = wanted.monitor.slo.window if wanted.monitor.slo else self.now - wanted.since
-            self.results[wanted.revision, wanted.use.name] = MonitorResult(
-                name=wanted.use.name,
-                verdict=verdict,
-                reason=f"Oracle{verdict}",
-                window_start=self.now - window,
-                observed_at=self.now,
-            )
+            if verdict.conclusive and wanted.look is not None:
+                self.looked[name] = wanted.look
+            guard = True if wanted.look is not None and wanted.look.guard else None
+            self.results[name] = self.found(wanted, verdict).model_copy(update={"guard": guard})
+
+    def found(self, wanted: Evaluation, verdict: Verdict) -> MonitorResult:
+        """What a monitor says with its verdict."""
+        window = wanted.monitor.slo.window if wanted.monitor.slo else self.now - wanted.since
+        return MonitorResult(
+            name=wanted.use.name,
+            verdict=verdict,
+            reason=f"Oracle{verdict}",
+            window_start=self.now - window,
+            observed_at=self.now,
+        )
 
     # Time
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from sluice.api.modeldeployment import ModelReference, MonitorKind, MonitorUse, Step
-from sluice.api.modelmonitor import Drift, ModelMonitorSpec
+from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelmonitor import Workload as WorkloadLimits
-from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import reasons, steps
 from sluice.core.world import Workload, WorkloadState
 from tests.unit.core.simulation import LEVEL, released, resolved, spec
@@ -110,97 +109,10 @@ def test_a_status_that_lost_its_step_begins_again_at_the_first() -> None:
     assert cluster.phase("scorer-r2") == "Promoted"
 
 
-def test_only_drift_monitors_have_a_budget() -> None:
-    cluster = released()
-    revision = cluster.revisions["scorer-r1"]
-    with pytest.raises(ValueError, match="only drift monitors"):
-        steps.alpha(cluster.world(), revision, None, MonitorUse(name="error-rate"))
-
-
-def test_the_budget_is_spent_over_looks_and_gates() -> None:
-    cluster = released()
-    cluster.ask(spec("2"))
-    cluster.run(30)
-    stable, revision = cluster.revisions["scorer-r1"], cluster.revisions["scorer-r2"]
-    # A shadow step, 10 % and 50 %: at 100 % there is nothing left to compare with.
-    (fixed,) = revision.spec.looks
-    assert (fixed.monitor, fixed.looks, fixed.alpha) == ("prediction-drift", 3, "0.00333333")
-    assert steps.alpha(cluster.world(), revision, stable, DRIFT) == pytest.approx(0.01 / 3, rel=1e-5)
-
-
-def test_every_drift_monitor_has_its_own_looks() -> None:
-    cluster = released()
-    input_drift = MonitorUse(name="input-drift")
-    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "input-drift"] = ModelMonitorSpec(drift=Drift(alpha="0.02"))
-    asked = spec("2")
-    cluster.ask(asked.model_copy(update={"monitors": [*(asked.monitors or []), input_drift]}))
-    cluster.run(30)
-    stable, revision = cluster.revisions["scorer-r1"], cluster.revisions["scorer-r2"]
-    assert [fixed.monitor for fixed in revision.spec.looks] == ["prediction-drift", "input-drift"]
-    # Two gates share the budget: each spends its own half over its three looks.
-    assert steps.alpha(cluster.world(), revision, stable, DRIFT) == pytest.approx(0.01 / 2 / 3, rel=1e-5)
-    assert steps.alpha(cluster.world(), revision, stable, input_drift) == pytest.approx(0.02 / 2 / 3, rel=1e-5)
-
-
-def test_nobody_raises_the_budget_of_a_release_under_way() -> None:
-    cluster = released()
-    cluster.ask(spec("2"))
-    cluster.run(30)
-    key = MonitorKind.CLUSTER_MODEL_MONITOR, DRIFT.name
-    generous = cluster.monitors[key].model_copy(update={"drift": Drift(alpha="0.5")})
-    cluster.monitors[key] = generous
-    stable, revision = cluster.revisions["scorer-r1"], cluster.revisions["scorer-r2"]
-    assert steps.alpha(cluster.world(), revision, stable, DRIFT) == pytest.approx(0.01 / 3, rel=1e-5)
-    cluster.ask(spec("3"))
-    cluster.run(30)
-    (fixed,) = cluster.revisions["scorer-r3"].spec.looks
-    assert float(fixed.alpha) == pytest.approx(0.5 / 3, rel=1e-5)
-
-
-def test_a_revision_that_fixed_nothing_has_the_budget_that_it_would_have_fixed() -> None:
-    # It was made by an earlier version, or the monitor was of another kind then.
-    cluster = released()
-    cluster.ask(spec("2"))
-    cluster.run(30)
-    stable, revision = cluster.revisions["scorer-r1"], cluster.revisions["scorer-r2"]
-    bare = replace(revision, spec=revision.spec.model_copy(update={"looks": []}))
-    assert steps.alpha(cluster.world(), bare, stable, DRIFT) == pytest.approx(0.01 / 3, rel=1e-5)
-
-
-def test_a_look_knows_the_candidate_s_share_and_copies_have_none() -> None:
-    cluster = released()
-    cluster.ask(spec("2"))
-    shares: dict[datetime, int | None] = {}
-    while cluster.phase("scorer-r2") != "Promoted":
-        cluster.tick()
-        shares |= {wanted.since: wanted.weight for wanted in cluster.evaluations}
-    assert list(shares.values()) == [None, 10, 50], "and nothing is compared at 100 %"
-
-
-def test_a_first_release_has_nothing_to_look_at() -> None:
-    assert released().revisions["scorer-r1"].spec.looks == []
-
-
 def test_a_workload_monitor_can_always_speak() -> None:
     monitor = ModelMonitorSpec(workload=WorkloadLimits())
     assert steps.applicable(monitor, steps.PlannedStep(steps.StepKind.APPROVAL), None)
     assert not steps.applicable(LEVEL, steps.PlannedStep(steps.StepKind.APPROVAL), None)
-
-
-def test_a_late_drift_verdict_from_before_the_end_of_the_hold_is_not_a_look() -> None:
-    cluster = released()
-    cluster.ask(spec("2", steps=planned("10 60s", "100")))
-    while round(cluster.share("scorer-r2")) != 10:
-        cluster.tick()
-    cluster.tick()
-    early = MonitorResult(
-        name="prediction-drift", verdict=Verdict.FAIL, reason="DriftDetected", observed_at=cluster.now
-    )
-    cluster.results["scorer-r2", "prediction-drift"] = early
-    cluster.settle()
-    assert cluster.phase("scorer-r2") == "Progressing"
-    said = next(m for m in cluster.status.monitors or [] if m.name == "prediction-drift")
-    assert (said.verdict, said.message) == (Verdict.INCONCLUSIVE, "a verdict is due when the hold ends")
 
 
 def test_a_gateway_that_never_carries_out_a_step_ends_the_release_at_the_deadline() -> None:

@@ -16,6 +16,7 @@ from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import Column
 from sluice.api.verdict import Evidence, MonitorResult, Verdict
 from sluice.core import reasons
+from sluice.core.looks import Look
 from sluice.edges import drift
 from sluice.edges.drift import DriftService
 from sluice.monitor.contract import DriftAnswer, DriftRequest, ReportLink, SampleCounts
@@ -70,7 +71,23 @@ async def test_the_answers_of_a_model_are_not_named_after_its_inputs() -> None:
         ((_, _, asked),) = server.asked
     question = msgspec.convert(asked, DriftRequest)
     assert question.schema in (None, [])
+    assert (question.guard, question.min_effect) == (False, 0.1)
     assert question.share is None, "it answers copies"
+
+
+@pytest.mark.parametrize(
+    ("drift", "least"), [({}, 0.3), ({"guardEffect": "0.5"}, 0.5), ({"guardEffect": "0.2", "minEffect": "0.4"}, 0.4)]
+)
+async def test_a_guard_asks_for_gross_failure_only(drift: dict[str, str], least: float) -> None:
+    wanted = evaluation(
+        ModelMonitorSpec.model_validate({"drift": drift}), since=SINCE, alpha=0.0001, look=Look(SINCE, guard=True)
+    )
+    async with serving(text=answer()) as (server, session):
+        found = await DriftService(server.url, session).judge(wanted, SIGNATURE, NOW)
+        ((_, _, asked),) = server.asked
+    question = msgspec.convert(asked, DriftRequest)
+    assert (question.guard, question.min_effect) == (True, least)
+    assert found.guard
 
 
 async def test_an_answer_becomes_a_result_with_its_evidence() -> None:

@@ -13,6 +13,7 @@ from sluice.api.modeldeployment import MonitorUse
 from sluice.api.modelmonitor import SLO, Drift, Limits, ModelMonitorSpec
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import slo
+from sluice.core.looks import Look
 from sluice.core.plan import Evaluation
 from sluice.core.slo import Sample, Vector
 from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
@@ -171,6 +172,32 @@ async def test_drift_is_judged_by_the_drift_service(rounds: Rounds) -> None:
     rounds.evaluator.want(KEY, (evaluation(DRIFT),))
     assert await rounds.tick() == [KEY]
     assert rounds.verdict() is Verdict.FAIL
+
+
+async def test_a_look_that_found_something_out_is_not_taken_again_and_the_next_one_is(rounds: Rounds) -> None:
+    guard, planned = (
+        replace(evaluation(DRIFT), look=Look(START + timedelta(seconds=seconds), guard=guard))
+        for seconds, guard in ((5, True), (40, False))
+    )
+    rounds.drift.verdict = Verdict.INCONCLUSIVE
+    rounds.evaluator.want(KEY, (guard,))
+    await rounds.tick()
+    rounds.drift.verdict = Verdict.PASS
+    assert [await rounds.tick() for _ in range(3)] == [[KEY], [], []]
+    assert rounds.drift.asked == [guard, guard]
+    rounds.evaluator.want(KEY, (planned,))
+    assert await rounds.tick() == [KEY], "a pass of another kind"
+    assert rounds.drift.asked == [guard, guard, planned]
+
+
+async def test_what_a_release_found_out_is_not_the_next_one_s(rounds: Rounds) -> None:
+    guard = replace(evaluation(DRIFT), look=Look(START, guard=True))
+    rounds.evaluator.want(KEY, (guard,))
+    await rounds.tick()
+    rounds.evaluator.want(KEY, ())
+    rounds.evaluator.want(KEY, (guard,))
+    await rounds.tick()
+    assert len(rounds.drift.asked) == 2
 
 
 async def test_a_slow_drift_service_is_not_asked_twice_at_a_time(

@@ -107,6 +107,11 @@ class Drift(Resource):
             field=".minEffect",
         ),
         Rule(
+            "double(self.guardEffect) >= 0.0 && double(self.guardEffect) <= 1.0",
+            'must be between "0" and "1", such as "0.3"',
+            field=".guardEffect",
+        ),
+        Rule(
             "double(self.alpha) > 0.0 && double(self.alpha) <= 0.5",
             'must be above "0" and at most "0.5", such as "0.01"',
             field=".alpha",
@@ -119,6 +124,8 @@ class Drift(Resource):
     """Fewer rows than this on either side are Inconclusive."""
     min_effect: Decimal = "0.1"
     """The least effect (Kolmogorov-Smirnov distance, Cramer's V) that matters; smaller ones never fail."""
+    guard_effect: Decimal = "0.3"
+    """The least effect that fails in mid-hold already; where it is less than minEffect, that counts."""
     alpha: Decimal = "0.01"
     """The false-alarm budget of a whole rollout, spent over its looks and columns."""
     columns: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=512), SET] = []

@@ -48,9 +48,13 @@ class PlannedLooks(Resource):
     monitor: Name
     """The monitor's name."""
     looks: Annotated[int, Field(ge=1)]
-    """One for each step at which it can compare."""
+    """Looks that must pass: one for each step at which it can compare, when its hold ends."""
     alpha: Decimal
-    """The probability of a false alarm that one look may spend, over all its columns."""
+    """The probability of a false alarm that one of them may spend, over all its columns."""
+    guards: Annotated[int, Field(ge=0)] = 0
+    """Looks in mid-hold, which fail at a change of guardEffect and let nothing pass."""
+    guard_alpha: Decimal | None = None
+    """What one of those may spend."""
 
 
 class ModelRevisionSpec(Resource):

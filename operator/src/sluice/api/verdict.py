@@ -22,6 +22,11 @@ class Verdict(StrEnum):
     ERROR = "Error"
     """The source could not be asked. Holds and tries again; an outage undoes no good canary."""
 
+    @property
+    def conclusive(self) -> bool:
+        """Whether something was found out: Pass or Fail."""
+        return self in (Verdict.PASS, Verdict.FAIL)
+
 
 class Evidence(Resource):
     """A document that backs a verdict, such as an Evidently report."""
@@ -45,6 +50,8 @@ class MonitorResult(Resource):
     """Why, in a sentence with figures."""
     mode: Word = "Gate"
     """Gate decides; Observe is recorded only."""
+    guard: bool | None = None
+    """Found in mid-hold by a look for gross failure, which can fail a release and lets nothing pass."""
     value: Decimal | None = None
     """What was measured on the candidate."""
     stable_value: Decimal | None = None

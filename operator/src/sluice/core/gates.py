@@ -9,7 +9,7 @@ from sluice.api.modeldeployment import MonitorMode, MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec, Workload
 from sluice.api.modelrevision import StepRecord
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import lanes, reasons, steps
+from sluice.core import lanes, looks, reasons, steps
 from sluice.core.plan import Evaluation
 from sluice.core.steps import PlannedStep
 from sluice.core.world import Revision, WorkloadState, World
@@ -17,7 +17,6 @@ from sluice.core.world import Revision, WorkloadState, World
 WORKLOAD = MonitorUse(name="workload-health")
 """Judged in every release, listed or not: a crashed canary has no series and its error rate looks perfect."""
 
-CONCLUSIVE = (Verdict.PASS, Verdict.FAIL)
 _WORST_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
@@ -118,24 +117,19 @@ def _measured(
     step: PlannedStep,
     record: StepRecord | None,
 ) -> MonitorResult:
-    if monitor.drift is not None and (looked := _looked(record, use)) is not None:
+    if monitor.drift is not None and (looked := looks.taken(record, use)) is not None:
         return looked
     result = world.results.get((revision.name, use.name))
     started = record.started_at if record else None
     if started is None or result is None or result.observed_at is None or result.observed_at < started:
         message = "a verdict is due when the hold ends" if monitor.drift else "not measured at this step yet"
         return _unmeasured(use, reasons.NOT_EVALUATED, message)
-    if monitor.drift is not None and result.observed_at < started + step.hold:
+    early = result.guard or result.observed_at < started + step.hold
+    if monitor.drift is not None and early and not (result.guard and result.verdict is Verdict.FAIL):
         return _unmeasured(use, reasons.NOT_EVALUATED, "a verdict is due when the hold ends")
     if monitor.slo is not None and result.verdict is Verdict.PASS and not _within(result, started):
         return _unmeasured(use, reasons.WINDOW_NOT_FULL, "passing, but measured partly before this step")
     return result.model_copy(update={"mode": use.mode})
-
-
-def _looked(record: StepRecord | None, use: MonitorUse) -> MonitorResult | None:
-    # One look per hold: once a look is on record, neither luck nor a restart gets another.
-    results = record.results if record else []
-    return next((r for r in results if r.name == use.name and r.verdict in CONCLUSIVE), None)
 
 
 def _within(result: MonitorResult, started: datetime) -> bool:
@@ -146,10 +140,12 @@ def _unmeasured(use: MonitorUse, reason: str, message: str) -> MonitorResult:
     return MonitorResult(name=use.name, verdict=Verdict.INCONCLUSIVE, reason=reason, message=message, mode=use.mode)
 
 
-def drift_looks(world: World, revision: Revision, judgement: Judgement) -> list[MonitorResult]:
-    """Conclusive drift results of this step, to be put on record at once."""
-    names = {use.name for use in revision.spec.monitors if (m := world.monitor(use)) is not None and m.drift}
-    return [result for result in judgement.results if result.name in names and result.verdict in CONCLUSIVE]
+def planned_looks(world: World, revision: Revision, judgement: Judgement) -> list[MonitorResult]:
+    """What planned looks of drift monitors found at this step and is not on record yet."""
+    drift = {use.name for use in revision.spec.monitors if (m := world.monitor(use)) is not None and m.drift}
+    record = revision.status.current_step()
+    known = {result.name for result in record.results} if record is not None else set()
+    return [r for r in judgement.results if r.name in drift - known and r.verdict.conclusive and not r.guard]
 
 
 def evaluations(
@@ -164,7 +160,9 @@ def evaluations(
         monitor = world.monitor(use)
         if monitor is None or monitor.workload or not steps.applicable(monitor, step, stable):
             continue
-        if monitor.drift and (now < record.started_at + step.hold or _looked(record, use)):
+        look = looks.due(record, step, use, now) if monitor.drift else None
+        alpha = looks.alpha(world, revision, stable, use, guard=look.guard) if look else None
+        if monitor.drift and alpha is None:
             continue
         compare_with = stable if steps.comparable(step, stable) else None
         wanted.append(
@@ -181,7 +179,8 @@ def evaluations(
                 stable_lane=compare_with.status.lane if compare_with else None,
                 mirrored=step.mirror > 0,
                 weight=None if step.mirror else step.weight,
-                alpha=steps.alpha(world, revision, stable, use) if monitor.drift else None,
+                look=look,
+                alpha=alpha,
             )
         )
     return tuple(wanted)

@@ -17,6 +17,7 @@ from sluice.api.modeldeployment import ModelDeploymentStatus, MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
 from sluice.core.governance.custom import Question
+from sluice.core.looks import Look
 from sluice.core.world import RouteIntent
 
 
@@ -83,6 +84,8 @@ class Evaluation:
     """A shadow step: the candidate answers copies only, counted at the gateway as backend ``mirror``."""
     weight: int | None = None
     """The candidate's share of live requests, in percent; None where it answers copies."""
+    look: Look | None = None
+    """Drift only: which look this is."""
     alpha: float | None = None
     """Drift only: the share of the false-alarm budget that this look may spend."""
 

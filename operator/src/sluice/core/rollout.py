@@ -29,6 +29,7 @@ from sluice.core import (
     edits,
     gates,
     lanes,
+    looks,
     reasons,
     records,
     steps,
@@ -197,15 +198,12 @@ def _begin_step(draft: Draft, revision: Revision, step: PlannedStep) -> None:
 
 
 def _watch(draft: Draft, revision: Revision, step: PlannedStep, started: datetime, judgement: Judgement) -> None:
-    looks = gates.drift_looks(draft.world, revision, judgement)
-    known = {result.name for result in revision.status.steps[-1].results}
-    if fresh := [look for look in looks if look.name not in known]:
+    if fresh := gates.planned_looks(draft.world, revision, judgement):
         revision = draft.record(revision, results=[*revision.status.steps[-1].results, *fresh])
         for look in fresh:
             _note_verdict(draft, revision, look)
-    over = started + step.hold
-    if draft.now < over:
-        draft.wake(over)
+    if draft.now < started + step.hold:
+        draft.wake(looks.next_due(started, step.hold, draft.now))
         return
     past_deadline(draft, revision)  # not yet: wakes us when it is
     if draft.problem is not None or draft.create is not None:

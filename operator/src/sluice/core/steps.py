@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sluice.api.modeldeployment import MonitorMode, MonitorUse, Step
+from sluice.api.modeldeployment import Step
 from sluice.api.modelmonitor import ModelMonitorSpec
-from sluice.api.modelrevision import PlannedLooks
-from sluice.core.world import Revision, World
+from sluice.core.world import Revision
 
 NO_HOLD = timedelta(0)
 
@@ -91,39 +90,3 @@ def applicable(monitor: ModelMonitorSpec, step: PlannedStep, stable: Revision | 
     if monitor.drift is not None or (monitor.slo is not None and monitor.slo.limits is None):
         return comparable(step, stable)
     return True
-
-
-def looks(
-    world: World, stated: list[Step], monitors: list[MonitorUse], stable: Revision | None
-) -> tuple[PlannedLooks, ...]:
-    """How often each drift monitor looks in a release, and what one look may spend of its budget for false alarms.
-
-    The budget covers the whole release: it is divided by the number of looks (one per step where drift can speak)
-    and by the number of drift gates that share it. With 3 such steps and 2 gates, 0.01 becomes 0.00167 a look.
-    """
-    plan = planned(stated) if stable else first_release(stated)
-    defined = [(use, monitor) for use in monitors if (monitor := world.monitor(use)) is not None and monitor.drift]
-    gates = sum(use.mode is MonitorMode.GATE for use, _ in defined)
-    found = []
-    for use, monitor in defined:
-        count = sum(applicable(monitor, step, stable) for step in plan)
-        if count and monitor.drift is not None:
-            share = float(monitor.drift.alpha) / count / max(1, gates)
-            found.append(PlannedLooks(monitor=use.name, looks=count, alpha=f"{share:.6g}"))
-    return tuple(found)
-
-
-def alpha(world: World, revision: Revision, stable: Revision | None, use: MonitorUse) -> float:
-    """What one look of a drift monitor may spend, as fixed when the revision was made.
-
-    Where nothing was fixed (an earlier version made it, or the monitor was of another kind then), it is what would be
-    fixed now.
-
-    Raises:
-        ValueError: it is no drift monitor, or one that cannot speak in this release.
-    """
-    spec = revision.spec
-    for fixed in (*spec.looks, *looks(world, spec.rollout.steps, spec.monitors, stable)):
-        if fixed.monitor == use.name:
-            return float(fixed.alpha)
-    raise ValueError(f"{use.name} has no look in this release: only drift monitors have, where both revisions answer")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sluice.api.modelrevision import ModelRevisionSpec, ResolvedModel, RevisionPhase
 from sluice.api.record import ChainLink, RecordKind
-from sluice.core import decisions, identity, lanes, preflight, reasons, records, steps
+from sluice.core import decisions, identity, lanes, looks, preflight, reasons, records
 from sluice.core.draft import Draft
 from sluice.core.governance import policy
 from sluice.core.plan import NewRevision
@@ -114,7 +114,7 @@ def _new_revision(draft: Draft, model: ResolvedModel, asked_at: datetime) -> New
         serving=world.spec.serving,
         rollout=world.spec.rollout,
         monitors=world.spec.monitors,
-        looks=list(steps.looks(world, world.spec.rollout.steps, world.spec.monitors, draft.stable)),
+        looks=list(looks.plan(world, world.spec.rollout.steps, world.spec.monitors, draft.stable)),
         governance=world.spec.governance,
         policies=list(policy.pinned(world.oversight.policies)),
         requester=world.oversight.requester,

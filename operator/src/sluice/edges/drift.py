@@ -51,6 +51,7 @@ def _question(wanted: Evaluation, signature: list[Column]) -> dict[str, Any]:
     drift = wanted.monitor.drift
     if drift is None:
         raise ValueError(f"{wanted.use.name} is no drift monitor")
+    guard = wanted.look is not None and wanted.look.guard
     return {
         "namespace": wanted.namespace,
         "deployment": wanted.deployment,
@@ -59,8 +60,9 @@ def _question(wanted: Evaluation, signature: list[Column]) -> dict[str, Any]:
         "since": format_time(wanted.since),
         "subject": drift.subject,
         "minSamples": drift.min_samples,
-        "minEffect": float(drift.min_effect),
+        "minEffect": max(map(float, (drift.min_effect, drift.guard_effect if guard else "0"))),
         "alpha": wanted.alpha,
+        "guard": guard,
         "share": wanted.weight / 100 if wanted.weight else None,
         "columns": drift.columns,
         # A signature names the inputs, in order; the answer is not the first of them.
@@ -79,6 +81,7 @@ def _result(wanted: Evaluation, answer: dict[str, Any], url: str, now: datetime)
         reason=answer["reason"],
         message=answer["message"][:_LONGEST],
         mode=wanted.use.mode,
+        guard=True if wanted.look is not None and wanted.look.guard else None,
         samples=answer["samples"]["candidate"] if answer.get("samples") else None,
         window_start=parse_time(begun) if begun else wanted.since,
         observed_at=now,

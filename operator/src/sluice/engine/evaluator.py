@@ -11,6 +11,7 @@ from typing import Protocol
 from sluice.api.modelrevision import Column
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import promql, reasons, slo
+from sluice.core.looks import Look
 from sluice.core.plan import Evaluation
 from sluice.edges import metrics
 from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
@@ -56,6 +57,8 @@ class Evaluator:
         self._wanted: dict[Key, tuple[Evaluation, ...]] = {}
         self._results: dict[Key, Results] = {}
         self._looking: dict[tuple[Key, str, str], asyncio.Task[None]] = {}
+        self._looked: dict[tuple[Key, str, str], Look | None] = {}
+        """The last look of each drift monitor that found something out. It is not taken again."""
         self._asking = asyncio.Semaphore(_CONCURRENT_QUERIES)
         self._judging = asyncio.Semaphore(_CONCURRENT_LOOKS)
 
@@ -69,6 +72,7 @@ class Evaluator:
         table = self._results.get(key, {})
         for name in table.keys() - names:
             del table[name]
+            self._looked.pop((key, *name), None)
             metrics.forget(key.namespace, key.name, *name)
         if not table:
             self._results.pop(key, None)
@@ -112,7 +116,8 @@ class Evaluator:
 
     def _look(self, key: Key, wanted: Evaluation) -> None:
         slot = (key, wanted.revision, wanted.use.name)
-        if slot not in self._looking:
+        known = slot in self._looked and self._looked[slot] == wanted.look
+        if slot not in self._looking and not known:
             task = asyncio.create_task(self._judge_drift(key, wanted))
             self._looking[slot] = task
             task.add_done_callback(lambda _: self._looking.pop(slot, None))
@@ -134,6 +139,8 @@ class Evaluator:
         name = (wanted.revision, wanted.use.name)
         before = table.get(name)
         table[name] = result
+        if wanted.monitor.drift and result.verdict.conclusive:
+            self._looked[key, *name] = wanted.look
         _measure(key, wanted, result)
         if before is None or _gist(before, wanted) != _gist(result, wanted):
             metrics.VERDICTS.labels(wanted.use.name, result.verdict).inc()
@@ -143,7 +150,7 @@ class Evaluator:
 def _gist(result: MonitorResult, wanted: Evaluation) -> tuple[object, ...]:
     observed = result.observed_at is not None and result.observed_at >= wanted.since
     whole = result.window_start is not None and result.window_start >= wanted.since
-    return result.verdict, result.reason, observed, whole
+    return result.verdict, result.reason, result.guard, observed, whole
 
 
 def _queries(wanted: Evaluation) -> tuple[str, ...]:

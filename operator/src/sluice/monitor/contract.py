@@ -39,6 +39,8 @@ class DriftRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The false-alarm budget of this one look, over all its columns."""
     share: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     """The candidate's part of both revisions' requests, as the gateway was told; absent where it is sent copies."""
+    guard: bool = False
+    """A look in mid-hold: no report is made of a Pass, for the look that counts is yet to come."""
     columns: Annotated[list[ColumnName], msgspec.Meta(max_length=512)] | None = None
     """The columns to compare; all when absent or empty."""
     schema: Annotated[list[SchemaColumn], msgspec.Meta(max_length=512)] | None = None
