@@ -31,6 +31,7 @@ from bench import populations
 from bench.populations import Population, Scores
 from hack.cluster.cache import REPOSITORY
 from sluice.api.verdict import Verdict
+from sluice.core.looks import GUARD_SHARE
 from sluice.monitor.comparison import match_columns
 from sluice.monitor.tally import Tally
 from sluice.monitor.verdict import Rule, Sample, judge
@@ -91,11 +92,10 @@ def looks(population: Population, chance: np.random.Generator) -> Iterator[Look]
 
 @cache
 def shipped() -> Rule:
-    """The rule of ``monitors/prediction-drift.yaml`` for one look of such a release."""
+    """The rule of ``monitors/prediction-drift.yaml`` for one planned look of such a release. Guards do not look here."""
     drift = yaml.safe_load((REPOSITORY / "monitors" / "prediction-drift.yaml").read_text())["spec"]["drift"]
-    return Rule(
-        min_samples=drift["minSamples"], min_effect=float(drift["minEffect"]), alpha=float(drift["alpha"]) / LOOKS
-    )
+    budget = float(drift["alpha"]) * (1 - GUARD_SHARE)
+    return Rule(min_samples=drift["minSamples"], min_effect=float(drift["minEffect"]), alpha=budget / LOOKS)
 
 
 def sluice(population: Population, answers: Scores, look: Look, *, inputs: bool = False) -> bool:
