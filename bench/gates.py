@@ -92,7 +92,7 @@ def looks(population: Population, chance: np.random.Generator) -> Iterator[Look]
 
 @cache
 def shipped() -> Rule:
-    """The rule of ``monitors/prediction-drift.yaml`` for one planned look of such a release. Guards do not look here."""
+    """The rule of ``monitors/prediction-drift.yaml`` for one planned look of such a release. No guard looks."""
     drift = yaml.safe_load((REPOSITORY / "monitors" / "prediction-drift.yaml").read_text())["spec"]["drift"]
     budget = float(drift["alpha"]) * (1 - GUARD_SHARE)
     return Rule(min_samples=drift["minSamples"], min_effect=float(drift["minEffect"]), alpha=budget / LOOKS)
