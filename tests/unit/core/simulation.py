@@ -26,7 +26,7 @@ from sluice.api.modeldeployment import (
 )
 from sluice.api.modelmonitor import SLO, Drift, Limits, ModelMonitorSpec
 from sluice.api.modelrevision import ModelRevisionStatus, ResolvedModel
-from sluice.api.verdict import MonitorResult, Verdict
+from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.core import attachment
 from sluice.core.decide import decide
 from sluice.core.looks import Look
@@ -66,6 +66,11 @@ Oracle = Callable[[Evaluation, datetime], Verdict]
 def passing(_evaluation: Evaluation, _now: datetime) -> Verdict:
     """Every monitor is content with everyone."""
     return Verdict.PASS
+
+
+def guarding(wanted: Evaluation) -> bool:
+    """Whether a guard looks."""
+    return wanted.look is not None and wanted.look.kind is LookKind.GUARD
 
 
 def steps(*texts: str) -> list[Step]:
@@ -247,8 +252,8 @@ class Cluster:
             verdict = self.oracle(wanted, self.now)
             if verdict.conclusive and wanted.look is not None:
                 self.looked[name] = wanted.look
-            guard = True if wanted.look is not None and wanted.look.guard else None
-            self.results[name] = self.found(wanted, verdict).model_copy(update={"guard": guard})
+            kind = wanted.look.kind if wanted.look is not None else None
+            self.results[name] = self.found(wanted, verdict).model_copy(update={"look": kind})
 
     def found(self, wanted: Evaluation, verdict: Verdict) -> MonitorResult:
         """What a monitor says with its verdict."""

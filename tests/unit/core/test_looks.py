@@ -9,10 +9,10 @@ import pytest
 
 from sluice.api.modeldeployment import MonitorKind, MonitorMode, MonitorUse
 from sluice.api.modelmonitor import Drift, ModelMonitorSpec
-from sluice.api.verdict import MonitorResult, Verdict
+from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.core import looks
 from sluice.core.plan import Evaluation
-from tests.unit.core.simulation import Cluster, passing, released, spec
+from tests.unit.core.simulation import Cluster, guarding, passing, released, spec
 from tests.unit.core.simulation import steps as planned
 
 DRIFT = MonitorUse(name="prediction-drift")
@@ -33,18 +33,17 @@ def under_way(version: str = "2", *texts: str, mode: MonitorMode = MonitorMode.G
 def spending(cluster: Cluster, name: str = "scorer-r2", use: MonitorUse = DRIFT) -> list[float | None]:
     """What a planned look may spend, and a guard look."""
     world, revision, stable = cluster.world(), cluster.revisions[name], cluster.revisions["scorer-r1"]
-    return [looks.alpha(world, revision, stable, use, guard=guard) for guard in (False, True)]
+    return [looks.alpha(world, revision, stable, use, kind) for kind in (LookKind.PLANNED, LookKind.GUARD)]
 
 
-def asked(cluster: Cluster, until: str = "Promoted") -> list[tuple[str, float]]:
+def asked(cluster: Cluster, until: str = "Promoted") -> list[tuple[LookKind, float]]:
     """Every time that the drift monitor was asked until the end: what for, and how many seconds into the step."""
-    found: list[tuple[str, float]] = []
+    found: list[tuple[LookKind, float]] = []
     oracle = cluster.oracle
 
     def listening(wanted: Evaluation, now: datetime) -> Verdict:
         if wanted.look is not None:
-            kind = "guard" if wanted.look.guard else "planned"
-            found.append((kind, (now - wanted.since).total_seconds()))
+            found.append((wanted.look.kind, (now - wanted.since).total_seconds()))
         return oracle(wanted, now)
 
     cluster.oracle = listening
@@ -114,11 +113,16 @@ def test_a_look_knows_the_candidate_s_share_and_copies_have_none() -> None:
 
 
 def failing_guard(wanted: Evaluation, _now: datetime) -> Verdict:
-    return Verdict.FAIL if wanted.look is not None and wanted.look.guard else Verdict.PASS
+    return Verdict.FAIL if guarding(wanted) else Verdict.PASS
 
 
 def test_guards_look_after_an_eighth_a_quarter_and_half_of_a_hold_once_each() -> None:
-    assert asked(under_way("2", "50 80s", "100")) == [("guard", 11), ("guard", 21), ("guard", 41), ("planned", 81)]
+    assert asked(under_way("2", "50 80s", "100")) == [
+        (LookKind.GUARD, 11),
+        (LookKind.GUARD, 21),
+        (LookKind.GUARD, 41),
+        (LookKind.PLANNED, 81),
+    ]
 
 
 def test_a_guard_that_cannot_tell_yet_asks_again_until_the_next_is_due() -> None:
@@ -129,13 +133,13 @@ def test_a_guard_that_cannot_tell_yet_asks_again_until_the_next_is_due() -> None
         return Verdict.INCONCLUSIVE if early else Verdict.PASS
 
     cluster.oracle = oracle
-    assert [seconds for look, seconds in asked(cluster) if look == "guard"] == [11, 12, 13, 21, 41]
+    assert [seconds for look, seconds in asked(cluster) if look is LookKind.GUARD] == [11, 12, 13, 21, 41]
 
 
 def test_a_gross_failure_is_taken_back_in_mid_hold() -> None:
     cluster = under_way("2", "50 80s", "100")
     cluster.oracle = failing_guard
-    assert asked(cluster, until="RolledBack") == [("guard", 11)]
+    assert asked(cluster, until="RolledBack") == [(LookKind.GUARD, 11)]
     assert cluster.share("scorer-r2") < 1
     assert cluster.revisions["scorer-r2"].status.reason == "DriftDetected"
 
@@ -157,7 +161,7 @@ def test_what_guards_pass_moves_nothing() -> None:
     cluster = under_way("2", "50 80s", "100")
 
     def oracle(wanted: Evaluation, _now: datetime) -> Verdict:
-        return Verdict.INCONCLUSIVE if wanted.look is not None and not wanted.look.guard else Verdict.PASS
+        return Verdict.INCONCLUSIVE if wanted.look is not None and not guarding(wanted) else Verdict.PASS
 
     cluster.oracle = oracle
     cluster.run(300)
@@ -173,7 +177,9 @@ def test_a_guard_s_late_pass_is_no_planned_look() -> None:
     while cluster.revisions["scorer-r2"].status.step_started_at() is None:
         cluster.tick(1)
     cluster.run(120)
-    late = MonitorResult(name=DRIFT.name, verdict=Verdict.PASS, reason="Late", guard=True, observed_at=cluster.now)
+    late = MonitorResult(
+        name=DRIFT.name, verdict=Verdict.PASS, reason="Late", look=LookKind.GUARD, observed_at=cluster.now
+    )
     cluster.results["scorer-r2", DRIFT.name] = late
     cluster.settle()
     assert cluster.phase("scorer-r2") == "Progressing"

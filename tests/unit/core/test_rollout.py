@@ -11,7 +11,7 @@ from sluice.api.verdict import Verdict
 from sluice.core import reasons
 from sluice.core.plan import Evaluation
 from sluice.core.world import Environment, Resolving, Unresolved, Workload, WorkloadState
-from tests.unit.core.simulation import Cluster, Oracle, passing, released, resolved, spec, steps
+from tests.unit.core.simulation import Cluster, Oracle, guarding, passing, released, resolved, spec, steps
 
 
 def says(verdict: Verdict, monitor: str, *, revision: str = "scorer-r2") -> Oracle:
@@ -114,7 +114,7 @@ def test_drift_is_judged_once_when_the_hold_ends_and_rolls_back() -> None:
     cluster = released()
     cluster.ask(spec("2", steps=steps("10 60s", "100")))
     failing = says(Verdict.FAIL, "prediction-drift")
-    cluster.oracle = lambda wanted, now: Verdict.PASS if wanted.look and wanted.look.guard else failing(wanted, now)
+    cluster.oracle = lambda wanted, now: Verdict.PASS if guarding(wanted) else failing(wanted, now)
     cluster.run(60)
     assert cluster.phase("scorer-r2") == "Progressing"
     cluster.run(30)
@@ -128,7 +128,7 @@ def test_a_drift_verdict_on_record_is_not_asked_for_again() -> None:
     asked: list[datetime] = []
 
     def oracle(wanted: Evaluation, now: datetime) -> Verdict:
-        if wanted.look is not None and not wanted.look.guard:
+        if wanted.look is not None and not guarding(wanted):
             asked.append(now)
             return Verdict.PASS
         return Verdict.INCONCLUSIVE

@@ -14,7 +14,7 @@ from aiohttp.test_utils import unused_port
 from sluice.api.modeldeployment import MonitorMode, MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import Column
-from sluice.api.verdict import Evidence, MonitorResult, Verdict
+from sluice.api.verdict import Evidence, LookKind, MonitorResult, Verdict
 from sluice.core import reasons
 from sluice.core.looks import Look
 from sluice.edges import drift
@@ -80,14 +80,14 @@ async def test_the_answers_of_a_model_are_not_named_after_its_inputs() -> None:
 )
 async def test_a_guard_asks_for_gross_failure_only(drift: dict[str, str], least: float) -> None:
     wanted = evaluation(
-        ModelMonitorSpec.model_validate({"drift": drift}), since=SINCE, alpha=0.0001, look=Look(SINCE, guard=True)
+        ModelMonitorSpec.model_validate({"drift": drift}), since=SINCE, alpha=0.0001, look=Look(SINCE, LookKind.GUARD)
     )
     async with serving(text=answer()) as (server, session):
         found = await DriftService(server.url, session).judge(wanted, SIGNATURE, NOW)
         ((_, _, asked),) = server.asked
     question = msgspec.convert(asked, DriftRequest)
     assert (question.guard, question.min_effect) == (True, least)
-    assert found.guard
+    assert found.look is LookKind.GUARD
 
 
 async def test_an_answer_becomes_a_result_with_its_evidence() -> None:

@@ -47,7 +47,7 @@ class PlayedDrift:
             verdict=self.verdict,
             reason="Played",
             mode=wanted.use.mode,
-            guard=True if wanted.look is not None and wanted.look.guard else None,
+            look=wanted.look.kind if wanted.look is not None else None,
             observed_at=now,
             window_start=wanted.since,
         )

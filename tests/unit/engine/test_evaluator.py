@@ -11,7 +11,7 @@ import pytest
 
 from sluice.api.modeldeployment import MonitorUse
 from sluice.api.modelmonitor import SLO, Drift, Limits, ModelMonitorSpec
-from sluice.api.verdict import MonitorResult, Verdict
+from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.core import slo
 from sluice.core.looks import Look
 from sluice.core.plan import Evaluation
@@ -176,8 +176,8 @@ async def test_drift_is_judged_by_the_drift_service(rounds: Rounds) -> None:
 
 async def test_a_look_that_found_something_out_is_not_taken_again_and_the_next_one_is(rounds: Rounds) -> None:
     guard, planned = (
-        replace(evaluation(DRIFT), look=Look(START + timedelta(seconds=seconds), guard=guard))
-        for seconds, guard in ((5, True), (40, False))
+        replace(evaluation(DRIFT), look=Look(START + timedelta(seconds=seconds), kind))
+        for seconds, kind in ((5, LookKind.GUARD), (40, LookKind.PLANNED))
     )
     rounds.drift.verdict = Verdict.INCONCLUSIVE
     rounds.evaluator.want(KEY, (guard,))
@@ -191,7 +191,7 @@ async def test_a_look_that_found_something_out_is_not_taken_again_and_the_next_o
 
 
 async def test_what_a_release_found_out_is_not_the_next_one_s(rounds: Rounds) -> None:
-    guard = replace(evaluation(DRIFT), look=Look(START, guard=True))
+    guard = replace(evaluation(DRIFT), look=Look(START, LookKind.GUARD))
     rounds.evaluator.want(KEY, (guard,))
     await rounds.tick()
     rounds.evaluator.want(KEY, ())

@@ -28,6 +28,15 @@ class Verdict(StrEnum):
         return self in (Verdict.PASS, Verdict.FAIL)
 
 
+class LookKind(StrEnum):
+    """What a drift monitor looks for."""
+
+    GUARD = "Guard"
+    """Gross failure, in mid-hold. It can fail a release, and lets nothing pass."""
+    PLANNED = "Planned"
+    """The look when the hold ends, which must pass."""
+
+
 class Evidence(Resource):
     """A document that backs a verdict, such as an Evidently report."""
 
@@ -50,8 +59,8 @@ class MonitorResult(Resource):
     """Why, in a sentence with figures."""
     mode: Word = "Gate"
     """Gate decides; Observe is recorded only."""
-    guard: bool | None = None
-    """Found in mid-hold by a look for gross failure, which can fail a release and lets nothing pass."""
+    look: LookKind | None = None
+    """Which kind of look a drift monitor found it by."""
     value: Decimal | None = None
     """What was measured on the candidate."""
     stable_value: Decimal | None = None

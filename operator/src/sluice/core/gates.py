@@ -8,7 +8,7 @@ from datetime import datetime
 from sluice.api.modeldeployment import MonitorMode, MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec, Workload
 from sluice.api.modelrevision import StepRecord
-from sluice.api.verdict import MonitorResult, Verdict
+from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.core import lanes, looks, reasons, steps
 from sluice.core.plan import Evaluation
 from sluice.core.steps import PlannedStep
@@ -124,8 +124,9 @@ def _measured(
     if started is None or result is None or result.observed_at is None or result.observed_at < started:
         message = "a verdict is due when the hold ends" if monitor.drift else "not measured at this step yet"
         return _unmeasured(use, reasons.NOT_EVALUATED, message)
-    early = result.guard or result.observed_at < started + step.hold
-    if monitor.drift is not None and early and not (result.guard and result.verdict is Verdict.FAIL):
+    guard = result.look is LookKind.GUARD
+    early = guard or result.observed_at < started + step.hold
+    if monitor.drift is not None and early and not (guard and result.verdict is Verdict.FAIL):
         return _unmeasured(use, reasons.NOT_EVALUATED, "a verdict is due when the hold ends")
     if monitor.slo is not None and result.verdict is Verdict.PASS and not _within(result, started):
         return _unmeasured(use, reasons.WINDOW_NOT_FULL, "passing, but measured partly before this step")
@@ -145,7 +146,8 @@ def planned_looks(world: World, revision: Revision, judgement: Judgement) -> lis
     drift = {use.name for use in revision.spec.monitors if (m := world.monitor(use)) is not None and m.drift}
     record = revision.status.current_step()
     known = {result.name for result in record.results} if record is not None else set()
-    return [r for r in judgement.results if r.name in drift - known and r.verdict.conclusive and not r.guard]
+    fresh = [result for result in judgement.results if result.name in drift - known]
+    return [result for result in fresh if result.verdict.conclusive and result.look is not LookKind.GUARD]
 
 
 def evaluations(
@@ -161,7 +163,7 @@ def evaluations(
         if monitor is None or monitor.workload or not steps.applicable(monitor, step, stable):
             continue
         look = looks.due(record, step, use, now) if monitor.drift else None
-        alpha = looks.alpha(world, revision, stable, use, guard=look.guard) if look else None
+        alpha = looks.alpha(world, revision, stable, use, look.kind) if look else None
         if monitor.drift and alpha is None:
             continue
         compare_with = stable if steps.comparable(step, stable) else None

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from sluice.api.modeldeployment import MonitorMode, MonitorUse, Step
 from sluice.api.modelrevision import PlannedLooks, StepRecord
-from sluice.api.verdict import MonitorResult
+from sluice.api.verdict import LookKind, MonitorResult
 from sluice.core import steps
 from sluice.core.steps import PlannedStep
 from sluice.core.world import Revision, World
@@ -30,8 +30,7 @@ class Look:
     """One look of a drift monitor."""
 
     due: datetime
-    guard: bool
-    """Whether it is taken in mid-hold."""
+    kind: LookKind
 
 
 def plan(
@@ -65,7 +64,7 @@ def plan(
     return tuple(found)
 
 
-def alpha(world: World, revision: Revision, stable: Revision | None, use: MonitorUse, *, guard: bool) -> float | None:
+def alpha(world: World, revision: Revision, stable: Revision | None, use: MonitorUse, kind: LookKind) -> float | None:
     """What one look of a drift monitor may spend, as fixed when the revision was made; None: no such look was planned.
 
     Where nothing was fixed (an earlier version made it, or the monitor was of another kind then), it is what would be
@@ -74,7 +73,7 @@ def alpha(world: World, revision: Revision, stable: Revision | None, use: Monito
     spec = revision.spec
     for fixed in (*spec.looks, *plan(world, spec.rollout.steps, spec.monitors, stable)):
         if fixed.monitor == use.name:
-            stated = fixed.guard_alpha if guard else fixed.alpha
+            stated = fixed.guard_alpha if kind is LookKind.GUARD else fixed.alpha
             return float(stated) if stated is not None else None
     return None
 
@@ -95,9 +94,9 @@ def due(record: StepRecord, step: PlannedStep, use: MonitorUse, at: datetime) ->
         return None
     over = record.started_at + step.hold
     if at >= over:
-        return Look(over, guard=False)
+        return Look(over, LookKind.PLANNED)
     begun = [moment for moment in _guards(record.started_at, step.hold) if moment <= at]
-    return Look(begun[-1], guard=True) if begun else None
+    return Look(begun[-1], LookKind.GUARD) if begun else None
 
 
 def next_due(started: datetime, hold: timedelta, now: datetime) -> datetime:

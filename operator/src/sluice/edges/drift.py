@@ -10,7 +10,7 @@ import aiohttp
 from sluice.api.base import format_time, parse_time
 from sluice.api.modelmonitor import DriftSubject
 from sluice.api.modelrevision import Column
-from sluice.api.verdict import Evidence, MonitorResult, Verdict
+from sluice.api.verdict import Evidence, LookKind, MonitorResult, Verdict
 from sluice.core import reasons
 from sluice.core.plan import Evaluation
 
@@ -51,7 +51,7 @@ def _question(wanted: Evaluation, signature: list[Column]) -> dict[str, Any]:
     drift = wanted.monitor.drift
     if drift is None:
         raise ValueError(f"{wanted.use.name} is no drift monitor")
-    guard = wanted.look is not None and wanted.look.guard
+    guard = wanted.look is not None and wanted.look.kind is LookKind.GUARD
     return {
         "namespace": wanted.namespace,
         "deployment": wanted.deployment,
@@ -81,7 +81,7 @@ def _result(wanted: Evaluation, answer: dict[str, Any], url: str, now: datetime)
         reason=answer["reason"],
         message=answer["message"][:_LONGEST],
         mode=wanted.use.mode,
-        guard=True if wanted.look is not None and wanted.look.guard else None,
+        look=wanted.look.kind if wanted.look is not None else None,
         samples=answer["samples"]["candidate"] if answer.get("samples") else None,
         window_start=parse_time(begun) if begun else wanted.since,
         observed_at=now,

@@ -150,7 +150,7 @@ class Evaluator:
 def _gist(result: MonitorResult, wanted: Evaluation) -> tuple[object, ...]:
     observed = result.observed_at is not None and result.observed_at >= wanted.since
     whole = result.window_start is not None and result.window_start >= wanted.since
-    return result.verdict, result.reason, result.guard, observed, whole
+    return result.verdict, result.reason, result.look, observed, whole
 
 
 def _queries(wanted: Evaluation) -> tuple[str, ...]:
