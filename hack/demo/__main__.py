@@ -171,7 +171,7 @@ async def prepare(place: Ground, shown: View) -> None:
     shown.say("installing the chart (helm upgrade --install sluice . -n sluice-system)")
     await place.install()
     await place.clear()
-    for document in (*acts.gauges(), acts.policy(anchored=place.store is not None)):
+    for document in (*acts.gauges(), acts.drift_gauge(), acts.policy(anchored=place.store is not None)):
         await place.apply(document)
 
 

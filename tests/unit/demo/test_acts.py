@@ -59,7 +59,7 @@ def test_the_gauges_are_the_shipped_ones_with_a_shorter_window() -> None:
 
 
 def test_every_gauge_that_an_act_names_is_there_and_its_parameters_too() -> None:
-    own = {monitor["metadata"]["name"]: monitor["spec"].get("parameters", {}) for monitor in gauges()}
+    own = {monitor["metadata"]["name"]: monitor["spec"].get("parameters", {}) for monitor in [*gauges(), drift_gauge()]}
     for act in ACTS:
         for use in act.document("a/b")["spec"]["monitors"]:
             if use.get("kind") == "ModelMonitor":
