@@ -80,9 +80,7 @@ def gauges() -> list[dict[str, Any]]:
     """The shipped service levels as ModelMonitors of the demo's namespace, with a window as short as its steps."""
     found = []
     for name in ("error-rate", "latency-p99"):
-        monitor = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())
-        monitor["kind"] = "ModelMonitor"
-        monitor["metadata"] = {"name": name, "namespace": NAMESPACE}
+        monitor = _own(name)
         monitor["spec"]["slo"]["window"] = WINDOW
         found.append(monitor)
     return found
@@ -110,8 +108,11 @@ def drift_gauge() -> dict[str, Any]:
     One good release in a hundred may be taken back by chance. The demo makes three each time, and must not end
     otherwise than it says; what it takes back is plain with any budget.
     """
-    monitor: dict[str, Any] = yaml.safe_load((SHIPPED / "prediction-drift.yaml").read_text())
-    monitor["kind"] = "ModelMonitor"
-    monitor["metadata"] = {"name": "prediction-drift", "namespace": NAMESPACE}
+    monitor = _own("prediction-drift")
     monitor["spec"]["drift"]["alpha"] = "0.0001"
     return monitor
+
+
+def _own(name: str) -> dict[str, Any]:
+    monitor: dict[str, Any] = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())
+    return monitor | {"kind": "ModelMonitor", "metadata": {"name": name, "namespace": NAMESPACE}}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import yaml
 
 from hack.demo import train
-from hack.demo.acts import ACTS, NAME, NAMESPACE, Act, drift_gauge, gauges
+from hack.demo.acts import ACTS, NAME, NAMESPACE, SHIPPED, Act, drift_gauge, gauges
 from hack.demo.referee import limits
 from sluice.api.modeldeployment import ModelDeploymentSpec
 from sluice.api.modelmonitor import ModelMonitorSpec
@@ -56,6 +57,16 @@ def test_the_gauges_are_the_shipped_ones_with_a_shorter_window() -> None:
         spec = ModelMonitorSpec.model_validate(monitor["spec"])
         assert spec.slo is not None
         assert spec.slo.window == timedelta(seconds=15)
+
+
+def test_the_drift_gauge_is_the_shipped_one_but_for_its_budget() -> None:
+    shipped = yaml.safe_load((SHIPPED / "prediction-drift.yaml").read_text())["spec"]
+    spec = drift_gauge()["spec"]
+    assert float(spec["drift"]["alpha"]) == float(shipped["drift"]["alpha"]) / 100
+    shipped["drift"]["alpha"] = spec["drift"]["alpha"]
+    assert spec == shipped
+    uses = [use for act in ACTS for use in act.document("a/b")["spec"]["monitors"] if use["name"] == "prediction-drift"]
+    assert [use.get("kind") for use in uses] == ["ModelMonitor"] * len(ACTS)
 
 
 def test_every_gauge_that_an_act_names_is_there_and_its_parameters_too() -> None:

@@ -86,6 +86,7 @@ async def test_one_at_rest_gets_its_turn_only_when_nothing_is_in_work() -> None:
 async def test_news_that_concern_nobody_at_rest_end_nothing() -> None:
     queue, waiting = make()
     async with given(waiting):
+        await asyncio.sleep(0.005)  # it waits, and nothing is due
         for nobody in ([], [deployment("a", "a-r2")], []):
             waiting.take(nobody)
             await asyncio.sleep(0.005)
