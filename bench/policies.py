@@ -66,7 +66,8 @@ class Bench:
             rest, busy = before[what], after[what]
             print(
                 f"{what}: before median {statistics.median(rest):.2f} s, most {max(rest):.2f} s; "
-                f"meanwhile median {statistics.median(busy):.2f} s, most {max(busy):.2f} s (limit {limit:.0f})"
+                f"meanwhile median {statistics.median(busy):.2f} s, most {max(busy):.2f} s (limit {limit:.0f}); "
+                f"in their order {', '.join(f'{seconds:.2f}' for seconds in busy)}"
             )
 
     async def _release(self, numbers: Iterable[int], version: str) -> None:

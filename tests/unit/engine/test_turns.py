@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from unittest import mock
 
+import pytest
+
 from sluice.core.objects import Object
 from sluice.engine import turns
 from sluice.engine.queue import Queue
@@ -46,10 +48,17 @@ async def pop(queue: Queue[Key]) -> Key:
     return found
 
 
+async def emptied(waiting: Turns) -> None:
+    """Until nobody waits."""
+    async with asyncio.timeout(10):
+        while len(waiting):  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0.001)
+
+
 async def test_releases_in_progress_are_first_and_the_rest_follow_in_their_order() -> None:
     queue, waiting = make()
     waiting.take([deployment("a"), deployment("b"), deployment("c", "c-r2"), deployment("d")])
-    assert (len(queue), len(waiting)) == (1, 3)
+    assert (len(queue), len(waiting)) == (0, 4)
     async with given(waiting):
         assert [await pop(queue) for _ in range(4)] == [key("c"), key("a"), key("b"), key("d")]
     assert len(waiting) == 0
@@ -61,17 +70,19 @@ async def test_a_deployment_without_a_status_is_at_rest() -> None:
     assert (len(queue), len(waiting)) == (0, 1)
 
 
-async def test_one_at_rest_gets_its_turn_only_when_nothing_is_due() -> None:
+@pytest.mark.parametrize("candidate", [None, "r2"])
+async def test_one_gets_its_turn_only_when_nothing_is_due(candidate: str | None) -> None:
     queue, waiting = make()
-    waiting.take([deployment(f"m-{number}") for number in range(1000)])
+    waiting.take([deployment(f"m-{number}", candidate) for number in range(1000)])
     async with given(waiting):
-        await asyncio.sleep(0.02)
+        with mock.patch.multiple(turns, PATIENCE=10**6, RELEASE_PATIENCE=10**6):
+            await asyncio.sleep(0.02)
         assert len(queue) == 1, "the others wait until somebody has worked on it"
         queue.add(key("m-999"))  # its spec is changed
         assert key("m-999") in {await pop(queue), await pop(queue)}
 
 
-async def test_one_at_rest_gets_its_turn_only_when_nothing_is_in_work() -> None:
+async def test_one_gets_its_turn_only_when_nothing_is_in_work() -> None:
     queue, waiting = make()
     waiting.take([deployment("a"), deployment("b")])
     async with given(waiting):
@@ -100,9 +111,17 @@ async def test_an_operator_that_is_never_idle_comes_to_those_at_rest_all_the_sam
     waiting.take([deployment("a"), deployment("b")])
     with mock.patch.object(turns, "PATIENCE", 3):
         async with given(waiting):
-            async with asyncio.timeout(10):
-                while len(waiting):  # noqa: ASYNC110 - nobody tells when
-                    await asyncio.sleep(0.001)
+            await emptied(waiting)
+    assert {await pop(queue) for _ in range(3)} == {key("never-worked-on"), key("a"), key("b")}
+
+
+async def test_a_release_in_progress_is_not_left_waiting_as_long_as_one_at_rest() -> None:
+    queue, waiting = make()
+    queue.add(key("never-worked-on"))
+    waiting.take([deployment("a", "a-r2"), deployment("b", "b-r2")])
+    with mock.patch.object(turns, "PATIENCE", 10**6):
+        async with given(waiting):
+            await emptied(waiting)
     assert {await pop(queue) for _ in range(3)} == {key("never-worked-on"), key("a"), key("b")}
 
 
