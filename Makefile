@@ -3,6 +3,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Images of Python set it; then each process that the tests start compiles all its libraries: Evidently's take 10 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 # uv where it is, or where pip is about to put it.

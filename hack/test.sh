@@ -3,6 +3,7 @@
 #   hack/test.sh lint unit component chart e2e
 set -euo pipefail
 cd "$(dirname "$0")/.."
+unset PYTHONDONTWRITEBYTECODE # as in the Makefile
 
 RUN=${RUN:-uv run --frozen --all-extras}
 LOGS=$(mktemp -d)

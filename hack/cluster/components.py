@@ -240,7 +240,6 @@ def _mlflow() -> Component:
     settings = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven idle workers of 240 MB each otherwise
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(directory),
     }
     ready = answers(f"http://{layout.GATEWAY}:{layout.MLFLOW_PORT}/health")
