@@ -25,6 +25,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+from hack import documents
 from hack.cluster import binaries, cache
 from hack.cluster.controlplane import ControlPlane
 from sluice.core.objects import Object
@@ -261,8 +262,8 @@ def prepare(api: Api) -> None:
     binaries.build("kserve", "envoy-gateway")
     files = [*sorted((cache.REPOSITORY / "crds").glob("*.yaml")), *binaries.assets("kserve")]
     for file in (*files, *binaries.assets("envoy-gateway")):
-        for item in yaml.safe_load_all(file.read_text()):
-            if item and item["kind"] == "CustomResourceDefinition":
+        for item in documents.read(file.read_text()):
+            if item["kind"] == "CustomResourceDefinition":
                 path = f"{CRD.path()}/{item['metadata']['name']}"
                 query = {"fieldManager": "bench", "force": "true"}
                 api.request("PATCH", path, item, query=query, content="application/apply-patch+yaml")

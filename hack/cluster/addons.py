@@ -7,10 +7,10 @@ import json
 import subprocess
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import yaml
 
+from hack import documents
 from hack.cluster import binaries, cache, components, layout, processes
 
 _MANIFESTS = Path(__file__).parent / "manifests"
@@ -65,7 +65,7 @@ def webhooks() -> None:
     """KServe's admission webhooks, called at the port of the host where the manager listens."""
     authority = base64.b64encode(layout.control_plane().authority.certificate.read_bytes()).decode()
     (file,) = binaries.assets("kserve", "webhook")
-    found: list[dict[str, Any]] = [document for document in yaml.safe_load_all(file.read_text()) if document]
+    found = documents.read(file.read_text())
     for configuration in found:
         configuration["metadata"].pop("creationTimestamp", None)
         for webhook in configuration["webhooks"]:

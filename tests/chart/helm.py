@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hack import documents
 from hack.cluster import binaries
 
 Manifest = dict[str, Any]
@@ -56,8 +55,7 @@ def render(
     Raises:
         HelmError: the values or the templates are wrong.
     """
-    text = _rendered(json.dumps(values or {}), apis, release)
-    return [document for document in yaml.safe_load_all(text) if document]
+    return documents.read(_rendered(json.dumps(values or {}), apis, release))
 
 
 @functools.cache

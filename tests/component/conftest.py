@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import yaml
 
+from hack import documents
 from hack.cluster.controlplane import ControlPlane
 from tests.component.kube import Api, Manifest, Refused
 from tests.component.platform import install_platform
@@ -38,10 +39,12 @@ def api(control_plane: ControlPlane) -> Api:
 
 def install(client: Api) -> None:
     """Create the CRDs of this repository, and wait until they are served."""
-    for file in sorted(CRDS.glob("*.yaml")):
-        definition = yaml.safe_load(file.read_text(encoding="utf-8"))
+    definitions = [item for file in sorted(CRDS.glob("*.yaml")) for item in documents.read(file.read_text())]
+    for definition in definitions:
         client.create(definition)
-        wait_until_served(client, definition)
+    # All at once: the first answer for each kind is to come again in a second.
+    with ThreadPoolExecutor(max_workers=len(definitions)) as pool:
+        list(pool.map(lambda definition: wait_until_served(client, definition), definitions))
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import yaml
-
+from hack import documents
 from hack.cluster import binaries
 from sluice.core.objects import Object
 from tests.component.kube import Api, Refused
@@ -46,6 +45,5 @@ def _definitions() -> Iterator[Object]:
     wanted = ("serving.kserve.io_inferenceservices.yaml", "gatewayapi-crds.yaml")
     for file in (*binaries.assets("kserve"), *binaries.assets("envoy-gateway")):
         if file.name in wanted:
-            for item in yaml.safe_load_all(file.read_text()):
-                if item and item["kind"] == "CustomResourceDefinition":
-                    yield item
+            definitions = documents.read(file.read_text())
+            yield from (item for item in definitions if item["kind"] == "CustomResourceDefinition")
