@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sluice.monitor.comparison import match_columns
+from sluice.monitor.comparison import ColumnKind, match_columns
 from sluice.monitor.exhibit import Exhibit, RenderJob, exhibits
 from sluice.monitor.renderer import Renderer, RendererError
 from sluice.monitor.rendering import escape_data, report
@@ -33,6 +33,12 @@ def frame(seed: int, shift: float = 0.0, rows: int = 400) -> Frame:
     nan = np.full(rows, np.nan)
     columns = {name: Column(values) for name, values in numbers.items()}
     columns["texts"] = Column(nan, rng.choice(3, rows, p=[0.5, 0.4, 0.1]).astype(np.int32), ("a", "b", "c"))
+    columns["words"] = Column(
+        nan,
+        np.arange(rows, dtype=np.int32),
+        tuple(f"{seed}-{index}" for index in range(rows)),
+        numbers["normal"].round(1),
+    )
     columns["ids"] = Column(nan, np.arange(rows, dtype=np.int32), tuple(f"id-{seed}-{index}" for index in range(rows)))
     return Frame(rows, columns)
 
@@ -51,10 +57,11 @@ def test_the_report_shows_the_p_values_and_levels_of_the_verdict(shift: float) -
     metrics = report(shown, RULE.min_effect, "a report").dict()["metrics"]
     reported = {metric["config"]["column"]: metric for metric in metrics}
     compared = [column for column in judgement.columns if column.test in {"ks", "chi2", "constant"}]
-    assert {column.name for column in compared} >= {"normal", "tied", "gaps", "classes", "same", "texts"}
+    assert {column.name for column in compared} >= {"normal", "tied", "gaps", "classes", "same", "texts", "words"}
     for column in compared:
-        assert float(reported[column.name]["value"]) == pytest.approx(column.p_value, rel=1e-12), column.name
-        assert reported[column.name]["config"]["threshold"] == column.alpha
+        name = f"{column.name} (characters)" if column.kind is ColumnKind.TEXT else column.name
+        assert float(reported[name]["value"]) == pytest.approx(column.p_value, rel=1e-12), column.name
+        assert reported[name]["config"]["threshold"] == column.alpha
 
 
 def test_a_column_without_values_does_not_end_the_whole_report() -> None:

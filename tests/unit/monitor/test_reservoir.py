@@ -102,8 +102,14 @@ def test_numbers_and_texts_of_one_column_are_kept_apart() -> None:
     assert encode(layout, {"a": 1.5}) == [1.5]
     text = encode(layout, {"a": "one"})
     assert math.isnan(text[0])
-    assert text[1] == 0.0
-    assert layout.planes == [Plane(Side.INPUTS, "a", Kind.NUMBER), Plane(Side.INPUTS, "a", Kind.TEXT)]
+    assert text[1:] == [0.0, 3.0]
+    assert layout.planes == [Plane(Side.INPUTS, "a", kind) for kind in (Kind.NUMBER, Kind.TEXT, Kind.LENGTH)]
+
+
+def test_a_text_that_is_cut_has_its_whole_length() -> None:
+    layout = Layout()
+    codes = [encode(layout, {"a": "x" * length})[1:] for length in (module.MAX_TEXT, 5_000)]
+    assert codes == [[0.0, module.MAX_TEXT], [0.0, 5_000.0]]
 
 
 def test_a_column_that_is_always_null_is_still_known() -> None:

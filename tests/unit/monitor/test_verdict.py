@@ -64,7 +64,14 @@ def some_missing(cells: list[Cell], every: int, cell: Cell = None) -> list[Cell]
     return [cell if index % every == 0 else value for index, value in enumerate(cells)]
 
 
-UNIQUE: list[Cell] = [f"id-{index}" for index in range(500)]
+def free_texts(seed: int, rows: int = 500, words: float = 200) -> list[Cell]:
+    """Answers of a language model: no two alike, and longer than what is kept of each."""
+    lengths = np.random.default_rng(seed).gamma(4, words / 4, size=rows)
+    return [f"{seed}-{index} " + "word " * int(length) for index, length in enumerate(lengths)]
+
+
+UNIQUE: list[Cell] = [f"id-{index:03}" for index in range(500)]
+OTHERS: list[Cell] = [f"no-{index:03}" for index in range(500)]
 CASES = [
     # What a healthy pair of revisions looks like
     pytest.param(scores(1), scores(2), "Pass", Reason.NOT_SIGNIFICANT, id="same numbers"),
@@ -90,7 +97,16 @@ CASES = [
     pytest.param(
         [*labels(1, [0.5, 0.5], 499), "new"], labels(2, [0.5, 0.5]), "Pass", Reason.NOT_SIGNIFICANT, id="one unseen"
     ),
+    pytest.param(UNIQUE, OTHERS, "Pass", Reason.CONSTANT, id="identifiers"),
+    pytest.param(free_texts(1), free_texts(2), "Pass", Reason.NOT_SIGNIFICANT, id="free texts"),
+    pytest.param(
+        free_texts(1, 5_000), free_texts(2, 5_000), "Pass", Reason.NOT_SIGNIFICANT, id="more free texts than are kept"
+    ),
     # What a harmful change looks like
+    pytest.param(free_texts(1, words=100), free_texts(2), "Fail", Reason.DRIFT_DETECTED, id="free texts half as long"),
+    pytest.param([""] * 500, free_texts(2), "Fail", Reason.DRIFT_DETECTED, id="nothing said"),
+    pytest.param(["no"] * 500, UNIQUE, "Fail", Reason.DRIFT_DETECTED, id="one word for everybody"),
+    pytest.param([None] * 500, free_texts(2), "Fail", Reason.COLUMN_MISSING, id="null where stable wrote"),
     pytest.param(scores(1, shift=0.5), scores(2), "Fail", Reason.DRIFT_DETECTED, id="shifted numbers"),
     pytest.param([0.0] * 500, scores(2), "Fail", Reason.DRIFT_DETECTED, id="a constant where stable varies"),
     pytest.param([0] * 500, [1] * 500, "Fail", Reason.DRIFT_DETECTED, id="always one class, always the other"),
@@ -112,7 +128,6 @@ CASES = [
     pytest.param([str(x) for x in scores(1)], scores(2), "Fail", Reason.TYPE_CHANGED, id="numbers become strings"),
     pytest.param([0, 1] * 250, ["no", "yes"] * 250, "Fail", Reason.TYPE_CHANGED, id="strings become numbers"),
     # What cannot be judged
-    pytest.param(UNIQUE, UNIQUE, "Inconclusive", Reason.TOO_MANY_CATEGORIES, id="identifiers"),
     pytest.param([None] * 500, [None] * 500, "Inconclusive", Reason.COLUMN_EMPTY, id="null on both sides"),
     pytest.param(scores(1), [None] * 500, "Inconclusive", Reason.COLUMN_NEW, id="null on stable alone"),
     pytest.param(
@@ -131,6 +146,43 @@ def test_a_column_has_its_verdict(candidate: list[Cell], stable: list[Cell], wor
     assert (only(judgement).verdict, only(judgement).reason) == (word, reason)
     assert judgement.verdict == word
     assert 0 < len(judgement.message) <= 1_024
+
+
+def test_a_text_column_says_that_it_is_judged_by_length() -> None:
+    judgement = verdict(frame(answer=free_texts(1, words=100)), frame(answer=free_texts(2)))
+    column = only(judgement)
+    assert (column.kind, column.test) == (ColumnKind.TEXT, "ks")
+    assert column.mean_shift is not None
+    assert column.mean_shift < -0.5
+    assert "length of answer (ks effect 0." in judgement.message
+
+
+def test_texts_of_which_most_are_common_are_categories_still() -> None:
+    def some(seed: int) -> list[Cell]:
+        common = labels(seed, [0.25] * 4, 300)
+        return [*common, *(f"rare-{seed}-{index}" for index in range(200))]
+
+    column = only(verdict(frame(y=some(1)), frame(y=some(2))))
+    assert (column.kind, column.test, column.verdict) == (ColumnKind.CATEGORICAL, "chi2", Verdict.PASS)
+
+
+def test_rows_without_lengths_are_categories_as_they_were_when_they_were_kept() -> None:
+    def old(cells: list[Cell]) -> Frame:
+        new = frame(y=cells)
+        return Frame(new.rows, {"y": replace(new.columns["y"], lengths=np.empty(0))})
+
+    column = only(verdict(old(UNIQUE), frame(y=OTHERS)))
+    assert (column.kind, column.verdict) == (ColumnKind.CATEGORICAL, Verdict.INCONCLUSIVE)
+    assert column.reason is Reason.TOO_MANY_CATEGORIES
+
+
+@pytest.mark.parametrize(("words", "word"), [(200, "Pass"), (100, "Fail")])
+def test_free_texts_for_the_same_requests_are_compared_one_by_one(words: float, word: str) -> None:
+    stable = frame(answer=free_texts(1))
+    candidate = frame(answer=free_texts(1, words=words))
+    pairs = match_columns(candidate, stable, (), paired=True)
+    judgement = judge(pairs, Sample(500, Tally(500)), Sample(500, Tally(500)), RULE)
+    assert (only(judgement).test, judgement.verdict) == ("concordance", word)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,12 @@ def test_texts_of_buckets_with_different_vocabularies_get_common_labels() -> Non
     assert texts(frame) == ["a", "b", "b", None, "c"]
 
 
+def test_texts_have_their_lengths_and_keep_them_when_some_are_taken() -> None:
+    frame = window(chunk("a", 2.0), chunk(None, "four"))
+    np.testing.assert_array_equal(frame.columns["y"].lengths, [1, np.nan, np.nan, 4])
+    np.testing.assert_array_equal(frame.take(np.array([3, 0])).columns["y"].lengths, [4, 1])
+
+
 def test_a_column_that_a_bucket_lacks_is_missing_there() -> None:
     frame = window(chunk(1.0), chunk("x", name="z"))
     np.testing.assert_array_equal(frame.columns["y"].numbers, [1, np.nan])

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.monitor.paired import Matched, concordance, flips
-from sluice.monitor.twosample import Comparison, contingency, kolmogorov_smirnov, more_missing
+from sluice.monitor.reservoir import OTHER
+from sluice.monitor.twosample import Comparison, contingency, is_rare, kolmogorov_smirnov, more_missing
 from sluice.monitor.window import Column, Floats, Frame
 
 MAX_DISCRETE = 20
@@ -22,6 +23,8 @@ class ColumnKind(StrEnum):
 
     NUMERIC = "Numeric"
     CATEGORICAL = "Categorical"
+    TEXT = "Text"
+    """Texts that hardly repeat, such as what a language model answers: compared by their length."""
     EMPTY = "Empty"
     """Neither side has a value."""
 
@@ -33,7 +36,7 @@ class ColumnSide:
     rows: int
     """Rows of the side, whether the column has a value in them or not."""
     values: Floats
-    """Shape (present,): the numbers, or positions in the pair's labels."""
+    """Shape (present,): the numbers, positions in the pair's labels, or lengths of texts in characters."""
     other_type: int
     """Cells of the kind that the column is not: text in a numeric column, numbers among text."""
 
@@ -62,7 +65,7 @@ class ColumnPair:
     candidate: ColumnSide
     stable: ColumnSide
     labels: tuple[str, ...] = ()
-    """The categories; empty for numbers."""
+    """The categories; empty for numbers and texts."""
     matched: Matched | None = None
     """The values row by row, where both sides answered the same requests."""
 
@@ -154,6 +157,10 @@ def _match(name: str, candidate: Frame, stable: Frame, requests: NDArray[np.intp
     # that is half and half by nature this makes the missing test a little liberal. It is a rare one.)
     judge_by = 1 if counts[1] + texts[1] else 0
     if texts[judge_by] > counts[judge_by]:
+        lengths = [side.lengths if len(side.lengths) else np.full(len(side.numbers), np.nan) for side in (ours, theirs)]
+        # Rows that an earlier version kept have no lengths.
+        if list(map(_present, lengths)) == texts and _hardly_repeat(codes, labels):
+            return _pair(name, ColumnKind.TEXT, lengths, numbers, requests)
         return _pair(name, ColumnKind.CATEGORICAL, codes, numbers, requests, labels)
     distinct = _discrete_values([side[~np.isnan(side)] for side in numbers])
     if distinct is None:
@@ -181,6 +188,14 @@ def _pair(
         both = ~np.isnan(values[0]) & ~np.isnan(values[1])
         matched = Matched(values[0][both], values[1][both], requests[both])
     return ColumnPair(name, kind, ours, theirs, labels, matched)
+
+
+def _hardly_repeat(codes: Sequence[Floats], labels: tuple[str, ...]) -> bool:
+    """Whether most rows have a text that is too rare to be a category. Asked of both sides together, as for
+    :attr:`ColumnPair.counts_missing`."""
+    table = np.vstack([_count(side[~np.isnan(side)], len(labels)) for side in codes])
+    rare = is_rare(table) | np.array([label == OTHER for label in labels])
+    return bool(table[:, rare].sum() * 2 > table.sum())
 
 
 def _present(side: Floats) -> int:

@@ -48,15 +48,13 @@ def render(job: RenderJob) -> Rendered:
 def report(exhibits: Sequence[Exhibit], min_effect: float, title: str) -> Any:
     """The Evidently snapshot of the columns: ``ValueDrift`` of each, by the test that judged it."""
     _register(exhibits, min_effect)
-    numeric = [exhibit.pair.name for exhibit in exhibits if exhibit.pair.kind is ColumnKind.NUMERIC]
-    categorical = [exhibit.pair.name for exhibit in exhibits if exhibit.pair.kind is ColumnKind.CATEGORICAL]
+    categorical = [_shown(e.pair) for e in exhibits if e.pair.kind is ColumnKind.CATEGORICAL]
+    numeric = [_shown(e.pair) for e in exhibits if e.pair.kind is not ColumnKind.CATEGORICAL]
     # Given in full: left to itself, Evidently takes an integer column of few rows for a category.
     definition = DataDefinition(numerical_columns=numeric, categorical_columns=categorical)
-    metrics = [
-        ValueDrift(column=exhibit.pair.name, method=STATTEST, threshold=exhibit.verdict.alpha) for exhibit in exhibits
-    ]
-    current = pd.DataFrame({e.pair.name: _series(e.pair, e.pair.candidate) for e in exhibits})
-    reference = pd.DataFrame({e.pair.name: _series(e.pair, e.pair.stable) for e in exhibits})
+    metrics = [ValueDrift(column=_shown(e.pair), method=STATTEST, threshold=e.verdict.alpha) for e in exhibits]
+    current = pd.DataFrame({_shown(e.pair): _series(e.pair, e.pair.candidate) for e in exhibits})
+    reference = pd.DataFrame({_shown(e.pair): _series(e.pair, e.pair.stable) for e in exhibits})
     return Report(metrics).run(
         Dataset.from_pandas(current, data_definition=definition),
         Dataset.from_pandas(reference, data_definition=definition),
@@ -80,7 +78,7 @@ def escape_data(page: str) -> str:
 
 def _register(exhibits: Sequence[Exhibit], min_effect: float) -> None:
     """Makes the columns' own comparison known to Evidently, under one name for all kinds."""
-    pairs = {exhibit.pair.name: exhibit.pair for exhibit in exhibits}
+    pairs = {_shown(exhibit.pair): exhibit.pair for exhibit in exhibits}
 
     def compare(
         reference: pd.Series[Any], current: pd.Series[Any], _kind: ColumnType, threshold: float
@@ -103,18 +101,23 @@ def _register(exhibits: Sequence[Exhibit], min_effect: float) -> None:
     )
 
 
+def _shown(pair: ColumnPair) -> str:
+    """What the report calls the column."""
+    return f"{pair.name} (characters)" if pair.kind is ColumnKind.TEXT else pair.name
+
+
 def _series(pair: ColumnPair, side: ColumnSide) -> pd.Series[Any]:
     """A side's values as Evidently wants them: numbers, or the categories' names."""
-    if pair.kind is ColumnKind.NUMERIC:
-        return pd.Series(side.values.astype(np.float64))
-    return pd.Series(np.array(pair.labels, dtype=object)[side.values.astype(np.int64)])
+    if pair.kind is ColumnKind.CATEGORICAL:
+        return pd.Series(np.array(pair.labels, dtype=object)[side.values.astype(np.int64)])
+    return pd.Series(side.values.astype(np.float64))
 
 
 def _side(pair: ColumnPair, series: pd.Series[Any]) -> ColumnSide:
     """The way back from :func:`_series`."""
-    if pair.kind is ColumnKind.NUMERIC:
-        values = series.to_numpy(dtype=np.float64)
-    else:
+    if pair.kind is ColumnKind.CATEGORICAL:
         positions = {label: float(index) for index, label in enumerate(pair.labels)}
         values = np.array([positions[label] for label in series])
+    else:
+        values = series.to_numpy(dtype=np.float64)
     return ColumnSide(len(values), values, 0)

@@ -25,7 +25,7 @@ MAX_VOCABULARY = 1_000
 """Distinct texts told apart per column; later ones share the code of ``OTHER``."""
 MAX_TEXT = 128
 """Characters of a text that tell it apart."""
-MAX_PLANES = 1_024
+MAX_PLANES = 2_048
 """Columns of a matrix. A revision whose rows keep changing shape is cut off here."""
 OTHER = "(other values)"
 
@@ -42,10 +42,12 @@ class Kind(StrEnum):
 
     NUMBER = "number"
     TEXT = "text"
+    LENGTH = "length"
+    """Characters of a text: texts that hardly repeat are compared by it."""
 
 
 class Plane(NamedTuple):
-    """One column of the matrix: the numbers, or the texts, of one named column."""
+    """One column of the matrix: the numbers, the texts or their lengths, of one named column."""
 
     side: Side
     name: str
@@ -114,8 +116,10 @@ class Layout:
                 continue
             if isinstance(cell, str):
                 text_place = self.place(Plane(side, name, Kind.TEXT))
+                length_place = self.place(Plane(side, name, Kind.LENGTH))
                 into.extend([math.nan] * (len(self.planes) - len(into)))
                 into[text_place] = self._code(text_place, cell)
+                into[length_place] = len(cell)
             else:
                 into[place] = _as_float(cell)
 

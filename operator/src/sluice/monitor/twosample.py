@@ -100,6 +100,17 @@ def contingency(candidate: Counts, stable: Counts) -> Comparison | None:
     return Comparison("chi2", float(result.statistic), float(result.pvalue), effect, int(result.dof))
 
 
+def is_rare(table: Counts) -> NDArray[np.bool_]:
+    """Which categories are too rare for the chi-square approximation, shape (2, K) to (K,)."""
+    rare: NDArray[np.bool_] = table.sum(axis=0) * _smaller_side(table) < MIN_EXPECTED
+    return rare
+
+
+def _smaller_side(table: Counts) -> float:
+    """The smaller side's share of all rows; 0 without rows."""
+    return float(table.sum(axis=1).min() / table.sum()) if table.any() else 0.0
+
+
 def pool_rare(table: Counts) -> Counts:
     """Merges categories too rare for the chi-square approximation into one, shape (2, K) to (2, ≤ K).
 
@@ -108,10 +119,10 @@ def pool_rare(table: Counts) -> Counts:
     are dropped. When the merged category is itself too rare it joins the smallest of the others.
     """
     table = table[:, table.sum(axis=0) > 0]
-    smaller_side = table.sum(axis=1).min() / table.sum() if table.size else 0.0
-    rare = table.sum(axis=0) * smaller_side < MIN_EXPECTED
+    rare = is_rare(table)
     if not rare.any():
         return table
+    smaller_side = _smaller_side(table)
     common, pooled = table[:, ~rare], table[:, rare].sum(axis=1, keepdims=True)
     if common.size and pooled.sum() * smaller_side < MIN_EXPECTED:
         smallest = int(common.sum(axis=0).argmin())

@@ -203,7 +203,7 @@ def _column(
 ) -> ColumnVerdict:
     candidate, stable = pair.candidate, pair.stable
     tested = found is not None and found.test in ("ks", "chi2")
-    numeric = pair.kind is ColumnKind.NUMERIC and candidate.present and stable.present
+    numeric = pair.kind is not ColumnKind.CATEGORICAL and candidate.present and stable.present
     return ColumnVerdict(
         name=pair.name,
         kind=pair.kind,
@@ -253,6 +253,8 @@ def _describe(column: ColumnVerdict) -> str:
     if column.test == "missing":
         shares = f"{column.missing_candidate:.1%} missing against {column.missing_stable:.1%}"
         return f"{name} ({column.reason}, {shares}, p {column.p_value:.2g})"
+    if column.kind is ColumnKind.TEXT:
+        name = f"length of {name}"
     shift = "" if column.mean_shift is None else f", mean {column.mean_shift:+.2f} sd"
     limit = f"limit {column.min_effect:g}"
     return f"{name} ({column.test} effect {column.effect:.3f}, {limit}{shift}, p {column.p_value:.2g})"

@@ -29,6 +29,14 @@ class Column:
     """Shape (rows,); positions in ``labels``, -1 where the cell is no text. Empty when none is."""
     labels: tuple[str, ...] = ()
     """The texts that occur."""
+    lengths: Floats = field(default_factory=lambda: np.empty(0))
+    """Shape (rows,); characters of the texts, NaN where the cell is none. Empty when no length is known."""
+
+    def take(self, places: Positions) -> Column:
+        """The cells at some places, in their order."""
+        codes = self.codes[places] if len(self.codes) else self.codes
+        lengths = self.lengths[places] if len(self.lengths) else self.lengths
+        return Column(self.numbers[places], codes, self.labels, lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +50,7 @@ class Frame:
 
     def take(self, places: Positions) -> Frame:
         """The rows at some places, in their order."""
-        columns = {
-            name: Column(
-                column.numbers[places], column.codes[places] if len(column.codes) else column.codes, column.labels
-            )
-            for name, column in self.columns.items()
-        }
+        columns = {name: column.take(places) for name, column in self.columns.items()}
         return Frame(len(places), columns, self.origins.take(places) if self.origins is not None else None)
 
 
@@ -78,6 +81,7 @@ def frame(chunks: Sequence[Chunk], parts: Sequence[Positions], side: Side) -> Fr
     numbers = {name: np.full(rows, np.nan) for name in names}
     codes = {plane.name: np.full(rows, -1, dtype=np.int32) for plane in planes if plane.kind is Kind.TEXT}
     labels: dict[str, dict[str, int]] = {name: {} for name in codes}
+    lengths = {plane.name: np.full(rows, np.nan) for plane in planes if plane.kind is Kind.LENGTH}
     top = 0
     for chunk, part in zip(chunks, parts, strict=True):
         here = slice(top, top + len(part))
@@ -89,12 +93,16 @@ def frame(chunks: Sequence[Chunk], parts: Sequence[Positions], side: Side) -> Fr
             values = column[part]
             if plane.kind is Kind.NUMBER:
                 numbers[plane.name][here] = np.where(np.isfinite(values), values, np.nan)
+            elif plane.kind is Kind.LENGTH:
+                lengths[plane.name][here] = values
             else:
                 codes[plane.name][here] = _recode(values, chunk.layout.vocabularies[place], labels[plane.name])
     return Frame(
         rows,
         {
-            name: Column(numbers[name], codes[name], tuple(labels[name])) if name in codes else Column(numbers[name])
+            name: Column(numbers[name], codes[name], tuple(labels[name]), lengths.get(name, np.empty(0)))
+            if name in codes
+            else Column(numbers[name])
             for name in names
         },
         gather([_origins(chunk).take(part) for chunk, part in zip(chunks, parts, strict=True)]),
