@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -60,6 +61,15 @@ def test_nothing_is_found_in_what_nobody_touched(moving: bool, keys: bool, ancho
         assert proof.head.hash == last.hash
         assert (proof.signed, proof.anchored) == (last.sequence if keys else None, last.sequence if anchor else None)
     assert (kept.cluster.revisions["scorer-r2"].status.archived is not None) is moving
+
+
+def test_a_step_that_is_not_the_last_one_taken_is_found() -> None:
+    kept, dossier, _ = story(moving=False)
+    objects = copy.deepcopy(dossier.objects)
+    changed = next(item for item in objects if item["kind"] == "ModelRevision" and item["status"]["steps"])
+    changed["status"]["step"] += 1
+    found = verify(replace(dossier, objects=objects), kept.trust())
+    assert any("the last of status.steps is another" in finding.message for finding in found.findings)
 
 
 @pytest.mark.no_cover

@@ -48,7 +48,7 @@ class Draft:
         self.answers: list[Answer] = []
         self._entries: dict[str, list[Entry]] = defaultdict(list)
         self._reviews: dict[str, Review | None] = {}
-        self._revisions = {revision.name: revision for revision in world.revisions}
+        self._revisions = {r.name: r for r in sorted(world.revisions, key=lambda r: r.number)}
         self._changed: dict[str, ModelRevisionStatus] = {}
         self._alarm: datetime | None = None
         self._ready = {r.name for r in world.revisions if world.workload(r).state is WorkloadState.READY}
@@ -56,7 +56,7 @@ class Draft:
     @property
     def revisions(self) -> tuple[Revision, ...]:
         """All revisions as they will be, in order of their numbers."""
-        return tuple(sorted(self._revisions.values(), key=lambda revision: revision.number))
+        return tuple(self._revisions.values())
 
     @property
     def stable(self) -> Revision | None:
