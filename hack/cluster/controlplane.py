@@ -111,7 +111,7 @@ class ControlPlane:
         binaries.build("etcd", "kubernetes")
         self.directory.mkdir(parents=True, exist_ok=True)
         self.processes.start("etcd", self._etcd())
-        # A fifth less CPU for some hundred MB: its heap is full of schemas, and is swept less often.
+        # A fifth less CPU at the cost of memory: its heap is full of schemas, and is swept less often.
         self.processes.start("kube-apiserver", self._apiserver(), environment={"GOGC": "400"})
         _ = self.kubeconfig
         if not wait(self.ready, patience):

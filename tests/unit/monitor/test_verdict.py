@@ -97,7 +97,6 @@ CASES = [
     pytest.param(
         [*labels(1, [0.5, 0.5], 499), "new"], labels(2, [0.5, 0.5]), "Pass", Reason.NOT_SIGNIFICANT, id="one unseen"
     ),
-    pytest.param(UNIQUE, OTHERS, "Pass", Reason.CONSTANT, id="identifiers"),
     pytest.param(free_texts(1), free_texts(2), "Pass", Reason.NOT_SIGNIFICANT, id="free texts"),
     pytest.param(
         free_texts(1, 5_000), free_texts(2, 5_000), "Pass", Reason.NOT_SIGNIFICANT, id="more free texts than are kept"
@@ -128,6 +127,7 @@ CASES = [
     pytest.param([str(x) for x in scores(1)], scores(2), "Fail", Reason.TYPE_CHANGED, id="numbers become strings"),
     pytest.param([0, 1] * 250, ["no", "yes"] * 250, "Fail", Reason.TYPE_CHANGED, id="strings become numbers"),
     # What cannot be judged
+    pytest.param(UNIQUE, OTHERS, "Inconclusive", Reason.TOO_MANY_CATEGORIES, id="identifiers of one length"),
     pytest.param([None] * 500, [None] * 500, "Inconclusive", Reason.COLUMN_EMPTY, id="null on both sides"),
     pytest.param(scores(1), [None] * 500, "Inconclusive", Reason.COLUMN_NEW, id="null on stable alone"),
     pytest.param(

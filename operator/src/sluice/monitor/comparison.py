@@ -94,7 +94,8 @@ class ColumnPair:
         return more_missing(self.candidate.missing, self.candidate.rows, self.stable.missing, self.stable.rows)
 
     def compare_values(self, limit: float) -> Comparison | None:
-        """The test of the values; both sides have some. None when every category is too rare to compare.
+        """The test of the values; both sides have some. None when every category is too rare to compare, or
+        every text is as long as the others.
 
         Args:
             limit: what a paired test asks whether the effect is above; the others ask whether there is any.
@@ -102,6 +103,8 @@ class ColumnPair:
         candidate, stable = self.candidate.values, self.stable.values
         first = stable[0]
         if (candidate == first).all() and (stable == first).all():
+            if self.kind is ColumnKind.TEXT:
+                return None  # texts all of one length, such as identifiers: nothing was measured
             return Comparison("constant", 0.0, 1.0, 0.0)
         if self.matched is not None:
             test = flips if self.kind is ColumnKind.CATEGORICAL else concordance
