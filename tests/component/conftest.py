@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from hack import documents
 from hack.cluster.controlplane import ControlPlane
-from tests.component.kube import Api, Manifest, Refused
-from tests.component.platform import install_platform
+from tests.component.kube import Api
+from tests.component.platform import install_platform, wait_until_served
 from tests.component.rig import Rig
 from tests.component.rig import rig as make_rig
 
@@ -42,9 +40,7 @@ def install(client: Api) -> None:
     definitions = [item for file in sorted(CRDS.glob("*.yaml")) for item in documents.read(file.read_text())]
     for definition in definitions:
         client.create(definition)
-    # All at once: the first answer for each kind is to come again in a second.
-    with ThreadPoolExecutor(max_workers=len(definitions)) as pool:
-        list(pool.map(lambda definition: wait_until_served(client, definition), definitions))
+    wait_until_served(client, definitions)
 
 
 @pytest.fixture(scope="session")
@@ -68,17 +64,3 @@ def namespace(api: Api) -> str:
     name = f"test-{next(_numbers)}"
     api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
-
-
-def wait_until_served(client: Api, definition: Manifest, patience: float = 30) -> None:
-    spec = definition["spec"]
-    path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            client.request("GET", path)
-            return
-        except Refused:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)

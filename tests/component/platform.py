@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from hack import documents
 from hack.cluster import binaries
 from sluice.core.objects import Object
-from tests.component.kube import Api, Refused
+from tests.component.kube import Api, Manifest, Refused
 
 _CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def install_platform(api: Api) -> None:
     """KServe's and the Gateway API's CRDs, and a Gateway `models` in the namespace `gateways`, which must be there."""
-    for item in _definitions():
+    definitions = list(_definitions())
+    for item in definitions:
         path = f"{_CRD}/{item['metadata']['name']}"
         query = {"fieldManager": "test", "force": "true"}
         api.request("PATCH", path, item, query=query, content="application/apply-patch+yaml")
+    wait_until_served(api, definitions)
     gateways = "/apis/gateway.networking.k8s.io/v1/namespaces/gateways/gateways"
     listeners = [{"name": "http", "port": 80, "protocol": "HTTP"}]
     gateway = {
@@ -27,17 +30,35 @@ def install_platform(api: Api) -> None:
         "metadata": {"name": "models", "namespace": "gateways"},
         "spec": {"gatewayClassName": "played", "listeners": listeners},
     }
-    for attempt in range(100):
-        try:
-            api.request("POST", gateways, gateway)
-            break
-        except Refused:  # the CRD is not served yet
-            assert attempt < 99
-            time.sleep(0.1)
+    api.request("POST", gateways, gateway)
     condition = {"type": "Programmed", "status": "True", "reason": "Programmed", "message": ""}
     condition["lastTransitionTime"] = "2026-11-24T00:00:00Z"
     status = {"status": {"conditions": [condition]}}
     api.request("PATCH", f"{gateways}/models/status", status, content="application/merge-patch+json")
+
+
+def wait_until_served(api: Api, definitions: Sequence[Manifest], patience: float = 30) -> None:
+    """Wait until the API server answers for every kind of these CRDs.
+
+    All at once: the first answer for each kind is to come again in a second.
+    """
+    with ThreadPoolExecutor(max_workers=len(definitions)) as pool:
+        list(pool.map(lambda definition: _wait_for(api, definition, patience), definitions))
+
+
+def _wait_for(api: Api, definition: Manifest, patience: float) -> None:
+    spec = definition["spec"]
+    version = next(version["name"] for version in spec["versions"] if version["served"])
+    path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            api.request("GET", path)
+            return
+        except Refused:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _definitions() -> Iterator[Object]:

@@ -289,7 +289,8 @@ class Rig:
         try:
             yield
         finally:
-            task.cancel()
+            if not task.cancel():
+                task.result()  # why it died says more than what the test waited for in vain
 
     async def accept(self, route: Object) -> None:
         """Play the gateway controller for one route, as it was seen."""

@@ -14,8 +14,8 @@ import yaml
 from sluice.core.objects import Object
 from sluice.edges.kinds import GOVERNANCE_POLICIES, MODEL_DEPLOYMENTS, REPORTS
 from sluice.edges.kube import NotFound
-from tests.component.conftest import wait_until_served
 from tests.component.kube import Api
+from tests.component.platform import wait_until_served
 from tests.component.rig import Rig
 from tests.component.test_operator import released
 
@@ -32,7 +32,7 @@ def open_reports(platform: Api) -> Iterator[None]:
     folder = Path(json.loads(said.stdout)["Dir"])
     definition = yaml.safe_load((folder / "config" / "crd" / "openreports.io_reports.yaml").read_text())
     platform.create(definition)
-    wait_until_served(platform, definition)
+    wait_until_served(platform, [definition])
     yield
     platform.request(
         "DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
