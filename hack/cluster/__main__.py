@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hack.cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build the Go programs that are missing")
-    build.add_argument("modules", nargs="*", choices=[[], *(part.module for part in binaries.PARTS)])
+    build.add_argument("parts", nargs="*", choices=[[], *(part.name for part in binaries.PARTS)])
     commands.add_parser("up", help="start the cluster, or what is missing of it")
     commands.add_parser("down", help="stop it and remove everything but caches and logs; says what is left")
     shown = commands.add_parser("status", help="what runs, addresses, image tags; exit code 1 unless all is well")
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     match options.command:
         case "build":
-            binaries.build(*options.modules)
+            binaries.build(*options.parts)
         case "up":
             bringup.up()
         case "down":

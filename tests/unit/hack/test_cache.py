@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,11 @@ def test_bytecode_does_not_count(repository: Path) -> None:
     assert cache.key_of_files([repository]) == before
 
 
-def test_flags_make_another_folder() -> None:
-    part = next(part for part in binaries.PARTS if part.module == "prometheus")
-    bare = binaries.Part(part.module, part.programs, part.minutes)
+def test_what_a_build_is_told_makes_another_folder() -> None:
+    (part,) = (part for part in binaries.PARTS if part.name == "prometheus")
+    bare, named = replace(part, tags=()), replace(part, variables={"main.version": "1"})
 
-    assert binaries.folder(part) != binaries.folder(bare)
+    assert len({binaries.folder(each) for each in (part, bare, named)}) == 3
     assert binaries.folder(part).name.startswith("prometheus-")
 
 
