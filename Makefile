@@ -65,8 +65,8 @@ bench: uv ## Measure speed and size, and print medians and ratios; with a cluste
 	@$(RUN) python -m bench.collector
 	@$(RUN) python -m bench.governance
 	@$(RUN) python -m bench.policies
-	@if $(CLUSTER) status >/dev/null 2>&1; then $(RUN) python -m bench.traffic; \
-	  else echo "bench.traffic needs the cluster, which is not up: make cluster"; fi
+	@if $(CLUSTER) status >/dev/null 2>&1; then $(RUN) python -m bench.traffic && $(RUN) python -m bench.shadow; \
+	  else echo "bench.traffic and bench.shadow need the cluster, which is not up: make cluster"; fi
 
 bench-gates: uv ## Count what drift gates take back: good models, and broken ones, on real rows (about 20 min)
 	@$(RUN) python -m bench.gates

@@ -1,4 +1,5 @@
-"""Models for :mod:`bench.traffic`: two that cost next to nothing to ask, and one that is slow and sometimes fails.
+"""Models for what is measured under load: two that cost next to nothing to ask, one that is slow and sometimes fails,
+and one that hangs.
 
     python -m bench.models --tracking-uri http://127.0.0.1:5000 register NAME
     python -m bench.models --tracking-uri http://127.0.0.1:5000 remove NAME
@@ -26,6 +27,8 @@ SECONDS = 1.2
 """How long the bad model takes; more than its gate allows, less than the client waits."""
 FAILING = 0.1
 """The share of requests that it fails."""
+HANGING = 3600.0
+"""Seconds until the model that hangs answers: longer than anybody waits."""
 WORDS = b"feature store timed out"
 """What :class:`hack.demo.models.Slow` says when it fails."""
 
@@ -37,10 +40,11 @@ def fitted(seed: int, housing: data.Housing) -> LinearRegression:
 
 
 def register(name: str) -> None:
-    """Register versions 1 and 2, which are good, and 3, which is not."""
+    """Register versions 1 and 2, which are good, 3, which is slow and fails at times, and 4, which hangs."""
     housing = data.load()
     mlflow.set_experiment(EXPERIMENT)
-    for model in (fitted(1, housing), fitted(2, housing), Slow(fitted(3, housing), SECONDS, FAILING)):
+    third, fourth = Slow(fitted(3, housing), SECONDS, FAILING), Slow(fitted(4, housing), HANGING, 0.0)
+    for model in (fitted(1, housing), fitted(2, housing), third, fourth):
         with mlflow.start_run(run_name=name):
             mlflow.sklearn.log_model(
                 model,

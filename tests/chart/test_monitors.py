@@ -18,7 +18,8 @@ SHIPPED = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
 
 
 def test_these_are_shipped() -> None:
-    assert list(SHIPPED) == ["error-rate", "input-drift", "latency-p99", "prediction-drift", "workload-health"]
+    latencies = ["latency-p50", "latency-p95", "latency-p99"]
+    assert list(SHIPPED) == ["error-rate", "input-drift", *latencies, "prediction-drift", "workload-health"]
 
 
 def test_they_are_printed_as_they_are_placeholders_included() -> None:
@@ -47,6 +48,7 @@ def test_queries_and_limits_can_be_filled_in_and_use_every_parameter(name: str) 
     limits = [spec.slo.limits, spec.slo.compare]
     stated = [text for part in limits if part for text in part.dump().values()]
     assert all(promql.number(str(text), values) is not None for text in stated)
+    assert 0 < promql.share(spec.slo.quantile, values) < 1
     used = set(re.findall(r"\$\{(\w+)\}", str(SHIPPED[name]["spec"]["slo"])))
     assert used == spec.parameters.keys() | {"window"}
 
@@ -56,6 +58,11 @@ def test_queries_group_by_the_labels_that_tell_revisions_apart(name: str) -> Non
     for text in re.findall(r"by \(([^)]*)\)", str(SHIPPED[name]["spec"]["slo"])):
         labels = {label.strip() for label in text.split(",")} - {"le"}
         assert labels == {"route_namespace", "route", "backend"}
+
+
+def test_the_percentiles_ask_prometheus_one_question() -> None:
+    levels = [SHIPPED[f"latency-p{percent}"]["spec"]["slo"] for percent in (50, 95, 99)]
+    assert len({(level["histogram"], level["window"]) for level in levels}) == 1
 
 
 def test_the_workload_gauge_is_the_built_in_one() -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,12 @@ def leaving(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     rest = tmp_path_factory.mktemp("rest")
     spaces: dict[str, list[str]] = {}
     yield spaces
-    for name, deployments in spaces.items():
-        cluster.until(f"{name} is gone", lambda name=name, them=deployments: _gone(cluster, name, them, rest), 180)  # type: ignore[misc]
+
+    def leave(name: str) -> None:
+        cluster.until(f"{name} is gone", lambda: _gone(cluster, name, spaces[name], rest), 180)
+
+    with ThreadPoolExecutor(max_workers=4) as pool:  # each waits for its pods to end, for half a minute
+        list(pool.map(leave, spaces))
 
 
 def _gone(cluster: Cluster, name: str, deployments: list[str], rest: Path) -> bool:

@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.component, pytest.mark.asyncio(loop_scope="module")]
 ROOT = Path(__file__).parents[3]
 WINDOW = timedelta(seconds=6)
 SCRAPE = 0.5
+ROUTES = ("bursting", "slow", "slower", "shadowed", "healthy")
 BUCKETS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 """Envoy's own, in milliseconds."""
 
@@ -77,7 +78,7 @@ def _place(route: str, backend: str) -> str:
 def gateway() -> Gateway:
     """A gateway that has been running for long."""
     old = Gateway()
-    for route in ("bursting", "slow", "shadowed", "healthy"):
+    for route in ROUTES:
         old.answer(route, "0", 1_000_000)
         old.answer(route, "0", 400_000, status="5")  # long ago, when another revision stood there
     return old
@@ -137,12 +138,13 @@ async def before(gateway: Gateway, prometheus: Prometheus) -> dict[str, MonitorR
 async def after(gateway: Gateway, prometheus: Prometheus, before: dict[str, MonitorResult]) -> None:
     """There is a history, and candidates have got their first requests, all between two scrapes."""
     await asyncio.sleep(WINDOW.total_seconds() + 2 * SCRAPE)
-    for route in ("bursting", "slow", "shadowed", "healthy"):
+    for route in ROUTES:
         gateway.answer(route, "0", 300)
     gateway.answer("bursting", "1", 180)
     gateway.answer("bursting", "1", 20, status="5")
     gateway.answer("slow", "1", 180)
     gateway.answer("slow", "1", 20, ms=700)
+    gateway.answer("slower", "1", 200, ms=80)
     gateway.answer("shadowed", "mirror", 150)
     gateway.answer("shadowed", "mirror", 50, status="5")
     gateway.answer("healthy", "1", 200)
@@ -201,15 +203,26 @@ async def test_the_errors_of_copies_are_the_candidates(prometheus: Prometheus, a
 
 async def test_a_tail_of_slow_answers_is_seen(prometheus: Prometheus, after: None) -> None:
     result = await judge(prometheus, "latency-p99", "slow")
-    assert (result.verdict, result.reason, result.value) == (Verdict.FAIL, reasons.OUTSIDE_LIMITS, "0.1")
+    assert (result.verdict, result.reason) == (Verdict.FAIL, reasons.OUTSIDE_LIMITS)
+    # A tenth of them are between 500 and 1000 ms, and for all that the buckets say spread evenly there.
+    assert (result.samples, result.value) == (200, "950")
 
 
-@pytest.mark.parametrize("name", ["error-rate", "latency-p99"])
+@pytest.mark.parametrize(("name", "value", "stable"), [("latency-p50", "75", "17.5"), ("latency-p95", "97.5", "24.25")])
+async def test_a_model_that_is_slower_than_stable_is_seen_below_every_limit(
+    prometheus: Prometheus, after: None, name: str, value: str, stable: str
+) -> None:
+    result = await judge(prometheus, name, "slower")
+    assert (result.verdict, result.reason) == (Verdict.FAIL, reasons.WORSE_THAN_STABLE)
+    assert (result.value, result.stable_value) == (value, stable)
+
+
+@pytest.mark.parametrize("name", ["error-rate", "latency-p50", "latency-p95", "latency-p99"])
 async def test_a_good_candidate_passes_beside_old_errors_of_its_route(
     prometheus: Prometheus, after: None, name: str
 ) -> None:
     result = await judge(prometheus, name, "healthy")
-    assert (result.verdict, result.stable_value) == (Verdict.PASS, "0"), result.message
+    assert (result.verdict, result.value) == (Verdict.PASS, result.stable_value), result.message
 
 
 async def test_prometheus_own_words_tell_what_is_wrong_with_a_query(prometheus: Prometheus) -> None:

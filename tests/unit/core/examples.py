@@ -69,9 +69,11 @@ def evaluation(monitor: ModelMonitorSpec | None = None, **changes: Any) -> Evalu
 
 def level(*, parameters: dict[str, str] | None = None, **slo: Any) -> ModelMonitorSpec:
     """A service level whose queries are called ``bad`` and ``total``, over a minute, from 50 requests on."""
-    given: dict[str, Any] = {"total": "total", "window": timedelta(minutes=1)}
-    if "query" not in slo:
-        given["bad"] = "bad"
+    given: dict[str, Any] = {"window": timedelta(minutes=1)}
+    if "histogram" not in slo:
+        given["total"] = "total"
+        if "query" not in slo:
+            given["bad"] = "bad"
     return ModelMonitorSpec(slo=SLO.model_validate(given | slo), parameters=parameters or {})
 
 

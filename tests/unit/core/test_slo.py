@@ -21,6 +21,13 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LIMIT = level(limits={"max": "0.01"})
 BOTH = level(limits={"max": "0.10"}, compare={"maxRatio": "2", "maxDifference": "0.005", "confidence": "0.99"})
 COMPARED = level(compare={"maxRatio": "2", "confidence": "0.99"})
+SPREAD = level(
+    histogram="histogram",
+    quantile="${share}",
+    limits={"max": "500"},
+    compare={"maxRatio": "2", "maxDifference": "10", "confidence": "0.99"},
+    parameters={"share": "0.95"},
+)
 VALUE = level(query="value", limits={"max": "${maxMs}", "min": "1"}, parameters={"maxMs": "500"})
 
 
@@ -39,9 +46,11 @@ def judge(
     total: list[Sample] | None = None,
     bad: list[Sample] | None = None,
     value: list[Sample] | None = None,
+    histogram: list[Sample] | None = None,
     **wanted: Any,
 ) -> MonitorResult:
-    vectors = {"total": Vector(total or []), "bad": Vector(bad or []), "value": Vector(value or [])}
+    answers = {"total": total, "bad": bad, "value": value, "histogram": histogram}
+    vectors = {query: Vector(answer or []) for query, answer in answers.items()}
     return slo.judge(evaluation(monitor, **wanted), vectors, NOW)
 
 
@@ -297,6 +306,7 @@ samples = st.builds(
             "route_namespace": st.just("risk"),
             "route": st.sampled_from(["fraud", "other"]),
             "backend": st.sampled_from(["0", "1", "mirror"]),
+            "le": st.sampled_from(["10", "1e3", "+Inf", "quick"]),
         },
     ),
     floats,
@@ -305,7 +315,7 @@ vectors = st.lists(samples, max_size=6)
 monitors = st.sampled_from([LIMIT, BOTH, COMPARED, VALUE])
 
 
-@given(monitors, vectors, vectors, vectors, st.booleans(), st.booleans())
+@given(monitors | st.just(SPREAD), vectors, vectors, vectors, st.booleans(), st.booleans())
 def test_whatever_prometheus_answers_there_is_a_verdict_and_it_rests_on_enough(
     monitor: ModelMonitorSpec,
     total: list[Sample],
@@ -314,8 +324,8 @@ def test_whatever_prometheus_answers_there_is_a_verdict_and_it_rests_on_enough(
     mirrored: bool,
     alone: bool,
 ) -> None:
-    given_ = {"mirrored": mirrored} | ({"stable": None, "stable_lane": None} if alone else {})
-    found = judge(monitor, total, bad, value, **given_)
+    given_: dict[str, Any] = {"mirrored": mirrored} | ({"stable": None, "stable_lane": None} if alone else {})
+    found = judge(monitor, total, bad, value, [*total, *bad], **given_)
     MonitorResult.model_validate(found.dump())
     if found.verdict in (PASS, FAIL):
         assert found.samples is not None
@@ -351,3 +361,71 @@ def test_missing_requests_never_pass(monitor: ModelMonitorSpec, bad: float, valu
     others = [named("fraud-r1", 5_000), placed("0", 5_000)]
     found = judge(monitor, others, [named("fraud-r2", bad)], [named("fraud-r2", value)])
     assert found.verdict is HOLD
+
+
+def buckets(revision: str, *counts: float) -> list[Sample]:
+    """How many requests were at most 10, 50, 100 and 1000 ms, and how many there were."""
+    return [
+        named(revision, count, le=le) for le, count in zip(("10", "50", "100", "1000", "+Inf"), counts, strict=True)
+    ]
+
+
+FAST = buckets("fraud-r1", 500, 900, 1000, 1000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "stable", "verdict", "reason"),
+    [
+        pytest.param([], FAST, HOLD, reasons.NO_DATA, id="empty"),
+        pytest.param(buckets("fraud-r2", 9, 20, 49, 49, 49), FAST, HOLD, reasons.TOO_FEW_SAMPLES, id="too-few"),
+        pytest.param(buckets("fraud-r2", 0, 0, 0, 0, 0), FAST, HOLD, reasons.TOO_FEW_SAMPLES, id="none"),
+        pytest.param(buckets("fraud-r2", 0, 0, 0, 0, math.nan), FAST, HOLD, reasons.NOT_A_NUMBER, id="nan"),
+        pytest.param([named("fraud-r2", 900)], FAST, HOLD, reasons.NOT_A_HISTOGRAM, id="no-le"),
+        pytest.param(buckets("fraud-r2", 1, 2, 3, 4, 5)[:-1], FAST, HOLD, reasons.NOT_A_HISTOGRAM, id="no-last"),
+        pytest.param(2 * buckets("fraud-r2", 1, 2, 3, 4, 5), FAST, HOLD, reasons.NOT_A_HISTOGRAM, id="several"),
+        pytest.param(buckets("fraud-r2", 50, 90, 100, 100, 100), FAST, PASS, reasons.WITHIN_LIMITS, id="alike"),
+        pytest.param(buckets("fraud-r2", 0, 40, 100, 100, 100), FAST, PASS, reasons.WITHIN_LIMITS, id="a-bit-slower"),
+        pytest.param(buckets("fraud-r2", 0, 0, 0, 100, 100), FAST, FAIL, reasons.OUTSIDE_LIMITS, id="above-the-limit"),
+        pytest.param(
+            buckets("fraud-r2", 50, 70, 93, 96, 100),
+            buckets("fraud-r1", 500, 900, 960, 1000, 1000),
+            HOLD,
+            reasons.TOO_FEW_SAMPLES,
+            id="perhaps-above",
+        ),
+        pytest.param(buckets("fraud-r2", 0, 0, 60, 100, 100), FAST, FAIL, reasons.OUTSIDE_LIMITS, id="long-tail"),
+        pytest.param(
+            buckets("fraud-r2", 0, 0, 60, 100, 100),
+            buckets("fraud-r1", 1, 2, 3, 4, 5),
+            FAIL,
+            reasons.OUTSIDE_LIMITS,
+            id="limits-need-no-stable",
+        ),
+        pytest.param(buckets("fraud-r2", 50, 90, 100, 100, 100), [], HOLD, reasons.NO_STABLE_DATA, id="no-stable"),
+    ],
+)
+def test_a_quantile_against_limits_and_stable(
+    candidate: list[Sample], stable: list[Sample], verdict: Verdict, reason: str
+) -> None:
+    found = judge(SPREAD, histogram=[*candidate, *stable])
+    assert (found.verdict, found.reason) == (verdict, reason), found.message
+
+
+def test_a_tail_that_is_twice_as_long_fails_below_every_limit() -> None:
+    quick = buckets("fraud-r1", 980, 1000, 1000, 1000, 1000)
+    found = judge(SPREAD, histogram=[*buckets("fraud-r2", 20, 60, 100, 100, 100), *quick])
+    assert (found.verdict, found.reason) == (FAIL, reasons.WORSE_THAN_STABLE)
+    assert (found.value, found.stable_value, found.samples) == ("93.75", "9.69388", 100)
+    figures = (
+        "95th percentile 93.75 of 100 requests; stable: 95th percentile 9.694 of 1000 requests: worse than allowed"
+    )
+    assert found.message == figures
+    few = judge(SPREAD, histogram=[*buckets("fraud-r2", 46, 47, 50, 50, 50), *buckets("fraud-r1", *[50] * 5)])
+    assert (few.verdict, few.reason) == (HOLD, reasons.TOO_FEW_SAMPLES)
+
+
+@pytest.mark.parametrize("share", ["0", "1", "1.5", "-0.5"])
+def test_a_quantile_that_is_none_is_refused(share: str) -> None:
+    use = MonitorUse(name="latency", parameters={"share": share})
+    with pytest.raises(promql.TemplateError, match="not between 0 and 1"):
+        judge(SPREAD, histogram=FAST, use=use)

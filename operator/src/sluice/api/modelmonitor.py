@@ -51,7 +51,7 @@ class Comparison(Resource):
     max_difference: Limit | None = None
     """Candidate minus stable must not exceed this; with maxRatio, both must be exceeded to fail."""
     confidence: Decimal = "0.9999"
-    """For counts (bad of total): the one-sided confidence that a difference is real."""
+    """For counts (bad of total, histogram): the one-sided confidence that a difference is real."""
 
 
 class SLO(Resource):
@@ -63,8 +63,12 @@ class SLO(Resource):
 
     rules = (
         Rule(
-            "has(self.query) != has(self.bad)",
-            "give either query (the value itself) or bad (of total), not both and not neither",
+            "[has(self.query), has(self.bad), has(self.histogram)].exists_one(given, given)",
+            "give exactly one of query (the value itself), bad (of total) and histogram (whose quantile is the value)",
+        ),
+        Rule(
+            "has(self.total) != has(self.histogram)",
+            "give total with query and with bad; a histogram counts its requests itself",
         ),
         Rule("has(self.limits) || has(self.compare)", "give limits, compare or both: without one nothing can fail"),
         Rule(
@@ -75,10 +79,14 @@ class SLO(Resource):
     )
 
     query: Query | None = None
-    """PromQL for the value, one series per revision. Give query, or bad (with total)."""
+    """PromQL for the value, one series per revision. Give query, bad or histogram; with query and bad, give total."""
     bad: Query | None = None
     """PromQL for the number of bad events in the window; value = bad / total."""
-    total: Query
+    histogram: Query | None = None
+    """PromQL for the number of events in the window by bucket, grouped by the label le, too; value = its quantile."""
+    quantile: Limit = "0.99"
+    """Which quantile of the histogram is the value: a number between 0 and 1, or a parameter."""
+    total: Query | None = None
     """PromQL for the number of events in the window: the sample size."""
     window: Duration = timedelta(minutes=1)
     """What ${window} stands for in the queries; the verdict counts once a step is this old."""

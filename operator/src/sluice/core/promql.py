@@ -27,14 +27,16 @@ class TemplateError(ValueError):
 class Queries:
     """The queries of one service level, ready to be asked. Equal queries of many rollouts are asked once."""
 
-    total: str
+    total: str | None
     bad: str | None
     value: str | None
+    histogram: str | None
 
     @property
     def all(self) -> tuple[str, ...]:
         """Those that there are."""
-        return tuple(query for query in (self.total, self.bad, self.value) if query is not None)
+        stated = (self.total, self.bad, self.value, self.histogram)
+        return tuple(query for query in stated if query is not None)
 
 
 def parameters(monitor: ModelMonitorSpec, use: MonitorUse) -> dict[str, str]:
@@ -76,11 +78,8 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 def queries(slo: SLO, values: Mapping[str, str]) -> Queries:
     """The service level's queries with parameters filled in. Raises like :func:`fill`."""
-    return Queries(
-        total=fill(slo.total, values),
-        bad=fill(slo.bad, values) if slo.bad else None,
-        value=fill(slo.query, values) if slo.query else None,
-    )
+    stated = (slo.total, slo.bad, slo.query, slo.histogram)
+    return Queries(*(fill(query, values) if query else None for query in stated))
 
 
 def number(text: str | None, values: Mapping[str, str]) -> float | None:
@@ -94,4 +93,12 @@ def number(text: str | None, values: Mapping[str, str]) -> float | None:
     filled = fill(text, values)
     if not _NUMBER.fullmatch(filled) or not math.isfinite(value := float(filled)):
         raise TemplateError(f"the limit {text} comes to {filled!r}, which is not a number")
+    return value
+
+
+def share(text: str, values: Mapping[str, str]) -> float:
+    """A quantile's share as a number between 0 and 1. Raises like :func:`number`, and where it is not between them."""
+    value = number(text, values)
+    if value is None or not 0 < value < 1:
+        raise TemplateError(f"the quantile {text} comes to {value:g}, which is not between 0 and 1")
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from functools import cached_property
 from sluice.api.modelmonitor import SLO, Comparison, Limits
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import chance, promql, reasons
+from sluice.core.histogram import Histogram, NotAHistogramError, surely_slower
 from sluice.core.plan import Evaluation
 
 
@@ -31,14 +32,15 @@ class Vector(list[Sample]):
     """An instant vector. It answers for every revision, so its series are found by whose they are."""
 
     @cached_property
-    def places(self) -> Mapping[Place, list[float]]:
-        """The values by whose they are; series of nobody's are left out."""
-        found: dict[Place, list[float]] = defaultdict(list)
-        for labels, value in ((sample.labels, sample.value) for sample in self):
+    def places(self) -> Mapping[Place, list[Sample]]:
+        """The series by whose they are; series of nobody's are left out."""
+        found: dict[Place, list[Sample]] = defaultdict(list)
+        for sample in self:
+            labels = sample.labels
             if "revision" in labels:
-                found[labels.get("namespace", ""), labels["revision"]].append(value)
+                found[labels.get("namespace", ""), labels["revision"]].append(sample)
             elif {"route_namespace", "route", "backend"} <= labels.keys():
-                found[labels["route_namespace"], labels["route"], labels["backend"]].append(value)
+                found[labels["route_namespace"], labels["route"], labels["backend"]].append(sample)
         return found
 
 
@@ -49,6 +51,15 @@ class Reading:
     total: float
     value: float
     bad: float | None = None
+    spread: Spread | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A histogram, and the share of it whose quantile is the value."""
+
+    histogram: Histogram
+    share: float
 
 
 @dataclass(frozen=True)
@@ -170,40 +181,71 @@ def _read(question: _Question, revision: str, backend: str) -> Reading:
     Raises:
         Unreadable: no series, several, too few events in them, or not a number.
     """
-    queries, slo = question.queries, question.slo
-    total = _one(question, queries.total, revision, backend)
-    if total is None:
-        raise Unreadable(reasons.NO_DATA, f"Prometheus has no requests of {revision} in the window")
-    if total < slo.min_samples:
-        window = f"{slo.window.total_seconds():.0f} s"
-        few = f"{max(total, 0):.0f} requests of {revision} in {window}, {slo.min_samples} are needed"
-        raise Unreadable(reasons.TOO_FEW_SAMPLES, few)
+    queries = question.queries
+    if queries.histogram is not None:
+        return _spread(question, queries.histogram, revision, backend)
+    total = _enough(question, revision, _one(question, queries.total, revision, backend))
     if queries.bad is not None:
         # A counter of bad events appears with the first of them: with enough requests seen, no series means none.
         bad = _one(question, queries.bad, revision, backend) or 0.0
         bad = min(max(bad, 0.0), total)  # the two queries are not asked at the same instant
         return Reading(total, bad / total, bad)
-    value = _one(question, queries.value, revision, backend) if queries.value is not None else None
+    value = _one(question, queries.value, revision, backend)
     if value is None:
         raise Unreadable(reasons.NO_DATA, f"Prometheus has no value for {revision}")
     return Reading(total, value)
 
 
-def _one(question: _Question, query: str, revision: str, backend: str) -> float | None:
+def _spread(question: _Question, query: str, revision: str, backend: str) -> Reading:
+    share = promql.share(question.slo.quantile, question.values)
+    series = _series(question, query, revision, backend)
+    buckets = [(sample.labels.get("le", ""), _finite(sample.value, revision)) for sample in series]
+    if not buckets:
+        _enough(question, revision, None)
+    try:
+        histogram = Histogram.of(buckets)
+    except NotAHistogramError as error:
+        raise Unreadable(reasons.NOT_A_HISTOGRAM, f"the histogram of {revision} cannot be read: {error}") from None
+    total = _enough(question, revision, histogram.total)
+    return Reading(total, histogram.quantile(share), spread=Spread(histogram, share))
+
+
+def _enough(question: _Question, revision: str, total: float | None) -> float:
+    """The number of requests, if there is one and it is high enough."""
+    if total is None:
+        raise Unreadable(reasons.NO_DATA, f"Prometheus has no requests of {revision} in the window")
+    slo = question.slo
+    if total < slo.min_samples:
+        window = f"{slo.window.total_seconds():.0f} s"
+        few = f"{max(total, 0):.0f} requests of {revision} in {window}, {slo.min_samples} are needed"
+        raise Unreadable(reasons.TOO_FEW_SAMPLES, few)
+    return total
+
+
+def _one(question: _Question, query: str | None, revision: str, backend: str) -> float | None:
     """The number that one query gives for one revision; None if it gives none."""
-    places, wanted = question.vectors[query].places, question.wanted
-    named = places.get((wanted.namespace, revision), [])
-    placed = places.get((wanted.namespace, wanted.deployment, backend), [])
-    mine = [*named, *placed]
+    mine = _series(question, query, revision, backend) if query is not None else []
     if len(mine) > 1:
         message = (
             f"{len(mine)} series for {revision}; group the query by (namespace, revision), "
             "or by (route_namespace, route, backend) for gateway metrics"
         )
         raise Unreadable(reasons.SEVERAL_SERIES, message)
-    if mine and not math.isfinite(mine[0]):
-        raise Unreadable(reasons.NOT_A_NUMBER, f"Prometheus answers {mine[0]} for {revision}")
-    return mine[0] if mine else None
+    return _finite(mine[0].value, revision) if mine else None
+
+
+def _series(question: _Question, query: str, revision: str, backend: str) -> list[Sample]:
+    """What one query gives for one revision, by its name or by its place in the route."""
+    places, wanted = question.vectors[query].places, question.wanted
+    named = places.get((wanted.namespace, revision), [])
+    placed = places.get((wanted.namespace, wanted.deployment, backend), [])
+    return [*named, *placed]
+
+
+def _finite(value: float, revision: str) -> float:
+    if not math.isfinite(value):
+        raise Unreadable(reasons.NOT_A_NUMBER, f"Prometheus answers {value} for {revision}")
+    return value
 
 
 def _against_limits(limits: Limits, reading: Reading, values: Mapping[str, str]) -> Finding:
@@ -214,32 +256,55 @@ def _against_limits(limits: Limits, reading: Reading, values: Mapping[str, str])
     if highest is None or reading.value <= highest:
         return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, figure)
     above = f"{figure}, above the limit of {highest:g}"
-    if reading.bad is not None and chance.wilson_lower(reading.bad, reading.total) <= highest:
+    if _may_be_chance(reading, highest):
         return Finding(Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES, f"{above}, but so few may be chance")
     return Finding(Verdict.FAIL, reasons.OUTSIDE_LIMITS, above)
 
 
+def _may_be_chance(reading: Reading, highest: float) -> bool:
+    """Whether a value above a limit may be luck. Of a value that Prometheus computed itself, nobody can say."""
+    if reading.spread is not None:
+        # The quantile is above the limit, which is to say: more than the rest of the requests are.
+        slower, rest = reading.spread.histogram.above(highest), 1 - reading.spread.share
+        return chance.wilson_lower(slower, reading.total) <= rest
+    return reading.bad is not None and chance.wilson_lower(reading.bad, reading.total) <= highest
+
+
 def _against_stable(compare: Comparison, candidate: Reading, stable: Reading, values: Mapping[str, str]) -> Finding:
     ratio, difference = promql.number(compare.max_ratio, values), promql.number(compare.max_difference, values)
-    exceeded = []
-    if ratio is not None:
-        exceeded.append(candidate.value > ratio * stable.value)
-    if difference is not None:
-        exceeded.append(candidate.value - stable.value > difference)
+
+    def allowed(value: float) -> float:
+        """What the candidate may have where stable has a value: with both limits, both must be exceeded."""
+        by_ratio = ratio * value if ratio is not None else -math.inf
+        by_difference = value + difference if difference is not None else -math.inf
+        return max(by_ratio, by_difference)
+
     figures = f"{_figure(candidate)}; stable: {_figure(stable)}"
-    if not exceeded or not all(exceeded):
+    if candidate.value <= allowed(stable.value):
         return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, figures)
-    if candidate.bad is not None and stable.bad is not None:
-        sides = (candidate.bad, candidate.total), (stable.bad, stable.total)
-        if not chance.really_more(*sides, confidence=float(compare.confidence)):
-            message = f"{figures}: worse, but so few may be chance"
-            return Finding(Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES, message)
+    if not _really_worse(candidate, stable, allowed, float(compare.confidence)):
+        message = f"{figures}: worse, but so few may be chance"
+        return Finding(Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES, message)
     return Finding(Verdict.FAIL, reasons.WORSE_THAN_STABLE, f"{figures}: worse than allowed")
+
+
+def _really_worse(candidate: Reading, stable: Reading, allowed: Callable[[float], float], confidence: float) -> bool:
+    """Whether that the candidate is worse is more than luck. Of values that Prometheus computed itself: taken as is."""
+    if candidate.spread is not None and stable.spread is not None:
+        sides = candidate.spread.histogram, stable.spread.histogram
+        return surely_slower(*sides, candidate.spread.share, allowed, confidence=confidence)
+    if candidate.bad is not None and stable.bad is not None:
+        counts = (candidate.bad, candidate.total), (stable.bad, stable.total)
+        return chance.really_more(*counts, confidence=confidence)
+    return True
 
 
 def _figure(reading: Reading) -> str:
     if reading.bad is not None:
         return f"{reading.value:.2%} of {reading.total:.0f} requests"
+    if reading.spread is not None:
+        percentile = f"{100 * reading.spread.share:g}"
+        return f"{percentile}th percentile {reading.value:.4g} of {reading.total:.0f} requests"
     return f"{reading.value:.6g} over {reading.total:.0f} requests"
 
 

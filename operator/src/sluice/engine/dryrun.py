@@ -95,6 +95,7 @@ class DryRun:
             for limits in (spec.slo.limits, spec.slo.compare):
                 for limit in limits.dump().values() if limits else ():
                     promql.number(str(limit), values)
+            promql.share(spec.slo.quantile, values)
         except (ValidationError, promql.TemplateError) as error:
             return ConditionStatus.FALSE, reasons.QUERY_FAILED, str(error)
         return _verdict(await self._evaluator.ask(queries))
