@@ -52,7 +52,7 @@ class Part:
 
 
 PARTS = (
-    Part("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, 0.5),
+    Part("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, 1.0),
     Part(
         "kubernetes",
         {
@@ -80,7 +80,7 @@ PARTS = (
             "kserve-manager": "github.com/kserve/kserve/cmd/manager",
             "kserve-agent": "github.com/kserve/kserve/cmd/agent",
         },
-        4.6,
+        3.5,
         module=MODULE / "kserve",
         assets={
             "crd": ("config/crd/full/*.kserve.io_*.yaml", "config/crd/full/clusterstoragecontainer/*.kserve.io_*.yaml"),
@@ -90,7 +90,7 @@ PARTS = (
     Part(
         "envoy-gateway",
         {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
-        3.1,
+        1.5,
         assets={
             "crd": (
                 "charts/gateway-helm/charts/crds/crds/*.yaml",
@@ -101,12 +101,12 @@ PARTS = (
     Part(
         "prometheus",
         {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
-        3.0,
+        1.5,
         tags=("remove_all_sd", "enable_kubernetes_sd"),  # every service discovery but the one we need
     ),
-    Part("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, 1.8),
-    Part("coredns", {"coredns": "./coredns"}, 2.4, sources=("coredns/main.go",)),
-    Part("versitygw", {"versitygw": "github.com/versity/versitygw/cmd/versitygw"}, 1.7),
+    Part("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, 0.4),
+    Part("coredns", {"coredns": "./coredns"}, 0.3, sources=("coredns/main.go",)),
+    Part("versitygw", {"versitygw": "github.com/versity/versitygw/cmd/versitygw"}, 1.0),
 )
 
 
