@@ -50,18 +50,18 @@ def test_the_shadow_that_hangs_is_all_that_is_released_beside_the_stable_model()
 @pytest.mark.parametrize(
     ("revision", "status", "words"),
     [
-        pytest.param("traffic-r1", 200, [], id="stable-answers"),
-        pytest.param("traffic-r2", 200, ["not traffic-r1's"], id="the-shadow-answers"),
-        pytest.param("traffic-r1", 503, ["were lost"], id="lost"),
+        pytest.param(shadow.STABLE, 200, [], id="stable-answers"),
+        pytest.param(shadow.BAD, 200, [f"answers of {shadow.BAD}"], id="the-shadow-answers"),
+        pytest.param(shadow.STABLE, 503, ["were lost"], id="lost"),
         pytest.param("none", 504, ["were lost"], id="lost-at-the-gateway"),
     ],
 )
 def test_one_lost_request_or_one_answer_of_the_shadow_is_a_complaint(
     revision: str, status: int, words: list[str]
 ) -> None:
-    ledger = Ledger(BadModel("traffic-r2", b""))
+    ledger = Ledger(BadModel(shadow.BAD, b""))
     ledger.begin("beside", 0.0)
-    ledger.take(Answer(1.0, 1.1, "traffic-r1", 200))
+    ledger.take(Answer(1.0, 1.1, shadow.STABLE, 200))
     ledger.take(Answer(1.0, 1.1, revision, status))
     ledger.end(2.0)
     complaints = shadow.judged(ledger, Demand(requests=0, rate=1))
