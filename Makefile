@@ -63,6 +63,7 @@ generate: uv ## Write crds/ and docs/reference/ from the typed models and the co
 bench: uv ## Measure speed and size, and print medians and ratios; with a cluster up, also what a release costs requests
 	@$(RUN) python -m bench.engine
 	@$(RUN) python -m bench.collector
+	@$(RUN) python -m bench.verdicts
 	@$(RUN) python -m bench.governance
 	@$(RUN) python -m bench.policies
 	@if $(CLUSTER) status >/dev/null 2>&1; then $(RUN) python -m bench.traffic && $(RUN) python -m bench.shadow; \

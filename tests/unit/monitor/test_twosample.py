@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import stats
 
 from sluice.monitor.twosample import (
     MIN_EXPECTED,
+    SMALL_SAMPLE,
     Comparison,
     Counts,
     Floats,
@@ -26,6 +28,8 @@ from sluice.monitor.twosample import (
 
 REPETITIONS = 2_000
 numbers = arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6))
+small = arrays.arrays(np.float64, st.integers(1, 60), elements=st.integers(-3, 3).map(float))
+"""Many ties."""
 counts = arrays.arrays(np.float64, 6, elements=st.integers(0, 200).map(float))
 
 
@@ -50,6 +54,17 @@ def pareto(rng: np.random.Generator, size: int) -> Floats:
 
 def tied(rng: np.random.Generator, size: int) -> Floats:
     return np.round(rng.normal(size=size), 1)
+
+
+@pytest.mark.filterwarnings("ignore:ks_2samp")  # where the exact distribution overflows, on both sides alike
+@given(numbers | small, numbers | small)
+def test_distance_and_p_value_are_scipys(candidate: Floats, stable: Floats) -> None:
+    method = "asymp" if min(len(candidate), len(stable)) >= SMALL_SAMPLE else "exact"
+    theirs = stats.ks_2samp(candidate, stable, method=method)
+    ours = kolmogorov_smirnov(candidate, stable)
+    assert ours.statistic == pytest.approx(theirs.statistic, rel=1e-12, abs=1e-15)
+    assert ours.p_value == pytest.approx(theirs.pvalue, rel=1e-9, abs=1e-15)
+    assert 0 <= ours.effect <= ours.statistic + 1e-12
 
 
 @pytest.mark.parametrize("draw", [normal, lognormal, pareto, tied])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from sluice.monitor.window import Column, Floats, Frame
 
 MAX_DISCRETE = 20
 """Whole numbers with at most this many different values are categories: classes, flags, ratings."""
+
+GLANCE = 1_000
+"""Values that are looked at before all are."""
 
 
 class ColumnKind(StrEnum):
@@ -149,26 +153,46 @@ def name_columns(frame: Frame, schema: Sequence[str]) -> Frame:
     return Frame(frame.rows, {named.get(name, name): column for name, column in frame.columns.items()})
 
 
+class _Cells(NamedTuple):
+    """One side's cells of one kind."""
+
+    values: Floats
+    """Shape (rows,); NaN where there is none of this kind."""
+    present: Floats
+    """Those that there are, in their order."""
+
+    @classmethod
+    def of(cls, values: Floats) -> _Cells:
+        missing = np.isnan(values)
+        return cls(values, values[~missing] if missing.any() else values)
+
+    @classmethod
+    def none(cls, rows: int) -> _Cells:
+        return cls(np.broadcast_to(np.nan, rows), np.empty(0))
+
+
 def _match(name: str, candidate: Frame, stable: Frame, requests: NDArray[np.intp] | None) -> ColumnPair:
     ours, theirs = _column(candidate, name), _column(stable, name)
-    numbers = [_rounded(side.numbers) for side in (ours, theirs)]
+    numbers = [_Cells.of(_rounded(side.numbers)) for side in (ours, theirs)]
     codes, labels = _common_labels(ours, theirs)
-    counts, texts = ([_present(side) for side in sides] for sides in (numbers, codes))
+    counts, texts = ([len(side.present) for side in sides] for sides in (numbers, codes))
     if not any(counts + texts):
         return _pair(name, ColumnKind.EMPTY, numbers, numbers, requests)
     # The column is what most of it is on the stable side; the other type counts as missing. (For a column
     # that is half and half by nature this makes the missing test a little liberal. It is a rare one.)
     judge_by = 1 if counts[1] + texts[1] else 0
     if texts[judge_by] > counts[judge_by]:
-        lengths = [side.lengths if len(side.lengths) else np.full(len(side.numbers), np.nan) for side in (ours, theirs)]
+        lengths = [_lengths(side) for side in (ours, theirs)]
         # Rows that an earlier version kept have no lengths.
-        if list(map(_present, lengths)) == texts and _hardly_repeat(codes, labels):
+        if [len(side.present) for side in lengths] == texts and _hardly_repeat(codes, labels):
             return _pair(name, ColumnKind.TEXT, lengths, numbers, requests)
         return _pair(name, ColumnKind.CATEGORICAL, codes, numbers, requests, labels)
-    distinct = _discrete_values([side[~np.isnan(side)] for side in numbers])
+    distinct = _discrete_values([side.present for side in numbers])
     if distinct is None:
         return _pair(name, ColumnKind.NUMERIC, numbers, codes, requests)
-    positions = [np.where(np.isnan(side), np.nan, np.searchsorted(distinct, side)) for side in numbers]
+    positions = [
+        _Cells.of(np.where(np.isnan(side.values), np.nan, np.searchsorted(distinct, side.values))) for side in numbers
+    ]
     labels = tuple(f"{value:.0f}" for value in distinct)
     return _pair(name, ColumnKind.CATEGORICAL, positions, codes, requests, labels)
 
@@ -176,33 +200,34 @@ def _match(name: str, candidate: Frame, stable: Frame, requests: NDArray[np.intp
 def _pair(
     name: str,
     kind: ColumnKind,
-    values: Sequence[Floats],
-    others: Sequence[Floats],
+    cells: Sequence[_Cells],
+    others: Sequence[_Cells],
     requests: NDArray[np.intp] | None,
     labels: tuple[str, ...] = (),
 ) -> ColumnPair:
-    """From both sides' cells, NaN where there is none: of the kind that the column is, and of the other."""
+    """From both sides' cells of the kind that the column is, and of the other."""
     ours, theirs = (
-        ColumnSide(len(side), side[~np.isnan(side)], 0 if kind is ColumnKind.EMPTY else _present(other))
-        for side, other in zip(values, others, strict=True)
+        ColumnSide(len(side.values), side.present, 0 if kind is ColumnKind.EMPTY else len(other.present))
+        for side, other in zip(cells, others, strict=True)
     )
     matched = None
     if requests is not None:
-        both = ~np.isnan(values[0]) & ~np.isnan(values[1])
-        matched = Matched(values[0][both], values[1][both], requests[both])
+        mine, its = (side.values for side in cells)
+        both = ~np.isnan(mine) & ~np.isnan(its)
+        matched = Matched(mine[both], its[both], requests[both])
     return ColumnPair(name, kind, ours, theirs, labels, matched)
 
 
-def _hardly_repeat(codes: Sequence[Floats], labels: tuple[str, ...]) -> bool:
+def _lengths(column: Column) -> _Cells:
+    return _Cells.of(column.lengths) if len(column.lengths) else _Cells.none(len(column.numbers))
+
+
+def _hardly_repeat(codes: Sequence[_Cells], labels: tuple[str, ...]) -> bool:
     """Whether most rows have a text that is too rare to be a category. Asked of both sides together, as for
     :attr:`ColumnPair.counts_missing`."""
-    table = np.vstack([_count(side[~np.isnan(side)], len(labels)) for side in codes])
+    table = np.vstack([_count(side.present, len(labels)) for side in codes])
     rare = is_rare(table) | np.array([label == OTHER for label in labels])
     return bool(table[:, rare].sum() * 2 > table.sum())
-
-
-def _present(side: Floats) -> int:
-    return len(side) - int(np.isnan(side).sum())
 
 
 def _column(frame: Frame, name: str) -> Column:
@@ -224,26 +249,24 @@ def _rounded(numbers: Floats) -> Floats:
 
 def _discrete_values(numbers: Sequence[Floats]) -> Floats | None:
     """The distinct values, ascending, when they are few and whole; None otherwise."""
-    pooled = np.concatenate(numbers)
-    if len(np.unique(pooled[:1000])) > MAX_DISCRETE:  # settles nearly every column without sorting it all
+    first = np.concatenate([side[:GLANCE] for side in numbers])[:GLANCE]
+    if len(np.unique(first)) > MAX_DISCRETE:  # settles nearly every column without sorting it all
         return None
-    distinct: Floats = np.unique(pooled)
+    distinct: Floats = np.unique(np.concatenate(numbers))
     whole = len(distinct) <= MAX_DISCRETE and bool((distinct == np.rint(distinct)).all())
     return distinct if whole else None
 
 
-def _common_labels(ours: Column, theirs: Column) -> tuple[list[Floats], tuple[str, ...]]:
-    """Positions of both sides' texts in one list of labels, which is sorted so that sides may be swapped; NaN where
-    there is no text."""
+def _common_labels(ours: Column, theirs: Column) -> tuple[list[_Cells], tuple[str, ...]]:
+    """Positions of both sides' texts in one list of labels, which is sorted so that sides may be swapped."""
     labels = tuple(sorted({*ours.labels, *theirs.labels}))
     position = {label: index for index, label in enumerate(labels)}
 
-    def translate(column: Column) -> Floats:
+    def translate(column: Column) -> _Cells:
         if not len(column.codes):
-            return np.full(len(column.numbers), np.nan)
+            return _Cells.none(len(column.numbers))
         table = np.array([*(position[label] for label in column.labels), np.nan])  # the last is for -1
-        translated: Floats = table[column.codes]
-        return translated
+        return _Cells.of(table[column.codes])
 
     return [translate(ours), translate(theirs)], labels
 

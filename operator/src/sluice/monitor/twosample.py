@@ -53,32 +53,58 @@ def kolmogorov_smirnov(candidate: Floats, stable: Floats) -> Comparison:
     spread. A tree that answers 0.0012 for everybody under 16 answers 0.0013 when it is trained again: where every
     sixth row is such a one, D is 0.16, and nothing has happened.
     """
-    # The limiting distribution is exact enough from a few rows on, and a hundred times cheaper.
-    method = "asymp" if min(len(candidate), len(stable)) >= SMALL_SAMPLE else "exact"
-    result = stats.ks_2samp(candidate, stable, method=method)
-    return Comparison("ks", float(result.statistic), float(result.pvalue), _moved(candidate, stable))
-
-
-def _moved(candidate: Floats, stable: Floats) -> float:
-    """The largest share of rows that lie beyond a threshold on one side and, even if allowed to move a little, short
-    of it on the other: between 0 and D."""
     ours, theirs = np.sort(candidate), np.sort(stable)
-    little = NEGLIGIBLE * _spread(np.concatenate([ours, theirs]))
-    return max(_ahead(ours, theirs, little), _ahead(theirs, ours, little))
+    if min(len(ours), len(theirs)) < SMALL_SAMPLE:
+        exact = stats.ks_2samp(ours, theirs, method="exact")
+        distance, p_value = float(exact.statistic), float(exact.pvalue)
+        pooled = np.sort(np.concatenate([ours, theirs]))
+    else:
+        distance, pooled = _distance(ours, theirs)
+        effective = len(ours) * len(theirs) / (len(ours) + len(theirs))
+        p_value = float(stats.kstwo.sf(distance, round(effective)))
+    little = NEGLIGIBLE * _spread(pooled)
+    moved = max(_ahead(ours, theirs, little), _ahead(theirs, ours, little))
+    return Comparison("ks", distance, min(max(p_value, 0.0), 1.0), moved)
+
+
+def _distance(ours: Floats, theirs: Floats) -> tuple[float, Floats]:
+    """The Kolmogorov-Smirnov distance of two sorted samples, and both as one.
+
+    What ``stats.ks_2samp`` gives with ``method="asymp"``, in a quarter of the time: it looks every value up in both
+    samples, and merging two sorted samples takes one pass.
+    """
+    pooled = np.concatenate([ours, theirs])
+    order = np.argsort(pooled, kind="stable")
+    pooled = pooled[order]
+    ends = np.append(np.flatnonzero(pooled[1:] != pooled[:-1]), len(pooled) - 1)  # of each run of equal values
+    below = np.cumsum(order < len(ours))[ends]
+    gaps = below / len(ours) - (ends + 1 - below) / len(theirs)
+    return float(np.abs(gaps).max()), pooled
 
 
 def _ahead(lower: Floats, upper: Floats, little: float) -> float:
-    """The largest surplus of one sorted sample below a threshold over the other below the threshold plus a little."""
-    below = np.searchsorted(lower, lower, side="right") / len(lower)
+    """The largest surplus of one sorted sample up to a threshold over the other up to the threshold plus a little: with
+    no allowance, half of the Kolmogorov-Smirnov distance's two sides."""
+    # Of equal values the last has the largest share below it, and that is the right one.
+    below = np.arange(1, len(lower) + 1) / len(lower)
     surplus = below - np.searchsorted(upper, lower + little, side="right") / len(upper)
     return max(float(surplus.max()), 0.0)
 
 
-def _spread(values: Floats) -> float:
-    """The standard deviation, or what the middle half suggests it is, if that is less: outliers do not widen it."""
-    low, high = np.percentile(values, (25, 75))
+def _spread(pooled: Floats) -> float:
+    """The standard deviation of a sorted sample, or what its middle half suggests, if that is less: outliers do not
+    widen it."""
+    low, high = (_quantile(pooled, share) for share in (0.25, 0.75))
     with np.errstate(over="ignore"):  # values near the end of the float range
-        return float(min(np.std(values), (high - low) / IQR_OF_NORMAL))
+        return min(float(np.std(pooled)), (high - low) / IQR_OF_NORMAL)
+
+
+def _quantile(ordered: Floats, share: float) -> float:
+    """Of a sorted sample, as ``np.quantile``, which would order it again."""
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (ordered[above] - ordered[below]) * (place - below))
 
 
 def contingency(candidate: Counts, stable: Counts) -> Comparison | None:
