@@ -13,7 +13,9 @@ from hypothesis.extra import numpy as arrays
 from scipy import stats
 
 from sluice.monitor.twosample import (
+    IQR_OF_NORMAL,
     MIN_EXPECTED,
+    NEGLIGIBLE,
     SMALL_SAMPLE,
     Comparison,
     Counts,
@@ -65,6 +67,25 @@ def test_distance_and_p_value_are_scipys(candidate: Floats, stable: Floats) -> N
     assert ours.statistic == pytest.approx(theirs.statistic, rel=1e-12, abs=1e-15)
     assert ours.p_value == pytest.approx(theirs.pvalue, rel=1e-9, abs=1e-15)
     assert 0 <= ours.effect <= ours.statistic + 1e-12
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.03, 0.3])
+@pytest.mark.parametrize("draw", [normal, lognormal, pareto, tied])
+def test_the_effect_is_the_largest_share_that_moved_whichever_values_are_looked_up(
+    draw: Callable[[np.random.Generator, int], Floats], shift: float
+) -> None:
+    rng = np.random.default_rng(5)
+    for ours_rows, theirs_rows in ((700, 90), (33, 400), (160, 161)):
+        ours, theirs = draw(rng, ours_rows) + shift, draw(rng, theirs_rows)
+        pooled = np.concatenate([ours, theirs])
+        low, high = np.percentile(pooled, (25, 75))
+        little = NEGLIGIBLE * min(np.std(pooled), (high - low) / IQR_OF_NORMAL)
+        every = [
+            float(np.mean(lower <= value) - np.mean(upper <= value + little))
+            for lower, upper in ((ours, theirs), (theirs, ours))
+            for value in lower
+        ]
+        assert kolmogorov_smirnov(ours, theirs).effect == pytest.approx(max(*every, 0.0), abs=1e-12)
 
 
 @pytest.mark.parametrize("draw", [normal, lognormal, pareto, tied])

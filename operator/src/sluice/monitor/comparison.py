@@ -243,8 +243,12 @@ def _rounded(numbers: Floats) -> Floats:
     The same model saved in another precision answers 0.1 here and 0.10000000149 there. With few distinct
     answers (a tree's leaves) that would be a large Kolmogorov-Smirnov distance; it is no change.
     """
-    limit = np.finfo(np.float32).max
-    return np.clip(numbers, -limit, limit).astype(np.float32).astype(np.float64)
+    with np.errstate(over="ignore"):
+        rounded = numbers.astype(np.float32)
+    if np.isinf(rounded).any():
+        limit = np.finfo(np.float32).max
+        rounded = np.clip(numbers, -limit, limit).astype(np.float32)
+    return rounded.astype(np.float64)
 
 
 def _discrete_values(numbers: Sequence[Floats]) -> Floats | None:
