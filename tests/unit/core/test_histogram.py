@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.core.histogram import Histogram, NotAHistogramError, surely_slower
+from sluice.core.histogram import Histogram, NotAHistogramError, Race
 
 BOUNDS = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, math.inf)
 """As the gateway's, in milliseconds."""
@@ -106,22 +106,22 @@ def test_twice_as_slow_is_seen_and_as_slow_is_not() -> None:
     chance = random.Random(1)
     stable = histogram([chance.lognormvariate(math.log(20), 0.6) for _ in range(2000)])
     slower = histogram([chance.lognormvariate(math.log(70), 0.6) for _ in range(200)])
-    assert surely_slower(slower, stable, 0.5, twice, confidence=0.99999)
-    assert surely_slower(slower, stable, 0.95, twice, confidence=0.99999)
-    assert not surely_slower(stable, slower, 0.5, twice, confidence=0.99999)
-    assert not surely_slower(stable, stable, 0.5, twice, confidence=0.5)
+    assert Race(slower, stable, 0.5, twice).lost(0.99999)
+    assert Race(slower, stable, 0.95, twice).lost(0.99999)
+    assert not Race(stable, slower, 0.5, twice).lost(0.99999)
+    assert not Race(stable, stable, 0.5, twice).lost(0.5)
 
 
 def test_few_requests_prove_nothing() -> None:
     stable, slower = histogram([20] * 1000), histogram([20] * 58 + [900] * 2)
     assert slower.quantile(0.99) > twice(stable.quantile(0.99))
-    assert not surely_slower(slower, stable, 0.99, twice, confidence=0.99999)
+    assert not Race(slower, stable, 0.99, twice).lost(0.99999)
 
 
 def test_beyond_the_last_bound_nothing_can_be_told() -> None:
     stable, slower = histogram([4000.0] * 500), histogram([40_000.0] * 500)
-    assert not surely_slower(slower, stable, 0.99, twice, confidence=0.99)
-    assert surely_slower(slower, histogram([2000.0] * 500), 0.99, twice, confidence=0.99)
+    assert not Race(slower, stable, 0.99, twice).lost(0.99)
+    assert Race(slower, histogram([2000.0] * 500), 0.99, twice).lost(0.99)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
@@ -143,5 +143,5 @@ def test_a_candidate_that_is_slower_by_just_what_is_allowed_is_hardly_ever_taken
     for _ in range(400):
         stable = histogram([draw(chance) for _ in range(600)])
         candidate = histogram([twice(draw(chance)) for _ in range(150)])
-        alarms += surely_slower(candidate, stable, share, twice, confidence=0.95)
+        alarms += Race(candidate, stable, share, twice).lost(0.95)
     assert alarms <= 0.05 * 400

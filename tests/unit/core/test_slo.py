@@ -424,6 +424,35 @@ def test_a_tail_that_is_twice_as_long_fails_below_every_limit() -> None:
     assert (few.verdict, few.reason) == (HOLD, reasons.TOO_FEW_SAMPLES)
 
 
+LOOSE = level(histogram="histogram", quantile="0.95", limits={"max": "5000"})
+RACE = level(histogram="histogram", quantile="0.95", compare={"maxRatio": "2", "maxDifference": "10"})
+
+
+def test_what_is_beyond_the_last_bucket_passes_no_limit_that_is_beyond_it_too() -> None:
+    found = judge(LOOSE, histogram=buckets("fraud-r2", 0, 0, 0, 90, 100))
+    assert (found.verdict, found.reason, found.value) == (HOLD, reasons.BEYOND_BUCKETS, "1000")
+    floor = level(histogram="histogram", quantile="0.95", limits={"min": "5000"})
+    assert judge(floor, histogram=buckets("fraud-r2", 0, 0, 0, 90, 100)).reason == reasons.BEYOND_BUCKETS
+    assert judge(LOOSE, histogram=buckets("fraud-r2", 0, 0, 0, 100, 100)).verdict is PASS
+    assert judge(SPREAD, histogram=[*buckets("fraud-r2", 0, 0, 0, 0, 100), *FAST]).verdict is FAIL
+
+
+def test_two_that_are_beyond_the_last_bucket_cannot_be_compared() -> None:
+    slow = buckets("fraud-r1", 0, 0, 0, 900, 1000)
+    found = judge(RACE, histogram=[*buckets("fraud-r2", 0, 0, 0, 50, 100), *slow])
+    assert (found.verdict, found.reason) == (HOLD, reasons.BEYOND_BUCKETS)
+    assert judge(RACE, histogram=[*buckets("fraud-r2", 0, 0, 100, 100, 100), *slow]).verdict is PASS
+
+
+def test_what_the_buckets_cannot_tell_from_what_is_allowed_passes_and_says_so() -> None:
+    """All took at most 10, and all between 10 and 50: that may be 10 and 11."""
+    quick = buckets("fraud-r1", 1000, 1000, 1000, 1000, 1000)
+    found = judge(RACE, histogram=[*buckets("fraud-r2", 0, 900, 900, 900, 900), *quick])
+    assert (found.verdict, found.reason) == (PASS, reasons.WITHIN_LIMITS)
+    assert found.message.endswith("by no more than the buckets can tell")
+    assert judge(RACE, histogram=[*buckets("fraud-r2", 0, 800, 900, 900, 900), *quick]).verdict is FAIL
+
+
 @pytest.mark.parametrize("share", ["0", "1", "1.5", "-0.5"])
 def test_a_quantile_that_is_none_is_refused(share: str) -> None:
     use = MonitorUse(name="latency", parameters={"share": share})

@@ -1,8 +1,8 @@
 """Histogram: counts by bucket, as Prometheus keeps them, and whether one side's tail is longer than another's.
 
 Where a quantile lies in its bucket is not known. ``quantile`` and ``above`` assume, as ``histogram_quantile()`` and
-``histogram_fraction()`` do, that requests are spread evenly there. ``surely_slower`` assumes nothing: it compares
-counts at the buckets' bounds, and rounds in favour of the side that is suspected.
+``histogram_fraction()`` do, that requests are spread evenly there. ``Race`` assumes nothing: it compares counts at the
+buckets' bounds, and rounds in favour of the side that is suspected.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ class Histogram:
         inside = self.counts[place] - below
         return lower + (self.bounds[place] - lower) * ((rank - below) / inside if inside else 1.0)
 
+    def beyond(self, share: float) -> bool:
+        """Whether the quantile is above the last finite bound: how far, nobody knows."""
+        return share * self.total > self.counts[-2]
+
     def above(self, value: float) -> float:
         """How many requests were above a value; of those above the last finite bound, all where it is beyond that."""
         place = bisect_left(self.bounds, value)
@@ -92,30 +96,54 @@ class Histogram:
         return self.counts[place - 1], self.bounds[place - 1]
 
 
-def surely_slower(
-    suspect: Histogram, other: Histogram, share: float, allowed: Callable[[float], float], *, confidence: float
-) -> bool:
-    """Whether the suspect's tail is longer than the other's by more than is allowed and more than luck.
-
-    Held against each other are the requests of the other above a bound and those of the suspect above what is allowed
-    for that bound, by the exact test on counts: a suspect that is slower by just what is allowed has no more of them.
-    Two bounds are looked at, those between which the other's quantile lies, each with half of the doubt.
+@dataclass(frozen=True)
+class Race:
+    """A candidate's histogram against the stable revision's, in one quantile.
 
     Args:
         suspect: at least as many requests as are worth a verdict.
         other: what it is held against.
         share: the quantile that is meant, between 0 and 1.
         allowed: what a measure may come to, rising.
-        confidence: how sure to be, as for :func:`chance.really_more`.
     """
-    upper = other.bound_from(other.quantile(share))
-    lower = max((bound for bound in other.bounds if bound < upper), default=upper)
-    return any(
-        chance.really_more(
-            (suspect.above(suspect.bound_from(allowed(bound))), suspect.total),
-            (other.above(bound), other.total),
-            confidence=1 - (1 - confidence) / 2,
+
+    suspect: Histogram
+    other: Histogram
+    share: float
+    allowed: Callable[[float], float]
+
+    def lost(self, confidence: float) -> bool:
+        """Whether the suspect's tail is longer than the other's by more than is allowed and more than luck.
+
+        Held against each other are the requests of the other above a bound and those of the suspect above what is
+        allowed for that bound, by the exact test on counts: a suspect that is slower by just what is allowed has no
+        more of them. Two bounds are looked at, those between which the other's quantile lies, each with half of the
+        doubt. ``confidence`` is as for :func:`chance.really_more`.
+        """
+        upper = self._upper
+        lower = max((bound for bound in self.other.bounds if bound < upper), default=upper)
+        return any(
+            chance.really_more(
+                (self.suspect.above(limit), self.suspect.total),
+                (self.other.above(bound), self.other.total),
+                confidence=1 - (1 - confidence) / 2,
+            )
+            for bound in {lower, upper}
+            if math.isfinite(limit := self._limit(bound))
         )
-        for bound in {lower, upper}
-        if math.isfinite(suspect.bound_from(allowed(bound)))
-    )
+
+    @property
+    def undecidable(self) -> bool:
+        """Whether more requests alike would not show it either: as far as the buckets tell, what the suspect takes may
+        be allowed."""
+        limit = self._limit(self._upper)
+        return not math.isfinite(limit) or self.suspect.above(limit) <= (1 - self.share) * self.suspect.total
+
+    @property
+    def _upper(self) -> float:
+        """Where the bucket ends that the other's quantile is in."""
+        return self.other.bound_from(self.other.quantile(self.share))
+
+    def _limit(self, bound: float) -> float:
+        """What the suspect may have where the other has a bound, rounded up to a bound."""
+        return self.suspect.bound_from(self.allowed(bound))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +12,7 @@ from functools import cached_property
 from sluice.api.modelmonitor import SLO, Comparison, Limits
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import chance, promql, reasons
-from sluice.core.histogram import Histogram, NotAHistogramError, surely_slower
+from sluice.core.histogram import Histogram, NotAHistogramError, Race
 from sluice.core.plan import Evaluation
 
 
@@ -60,6 +60,11 @@ class Spread:
 
     histogram: Histogram
     share: float
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the value is only what it is at least."""
+        return self.histogram.beyond(self.share)
 
 
 @dataclass(frozen=True)
@@ -199,9 +204,9 @@ def _read(question: _Question, revision: str, backend: str) -> Reading:
 def _spread(question: _Question, query: str, revision: str, backend: str) -> Reading:
     share = promql.share(question.slo.quantile, question.values)
     series = _series(question, query, revision, backend)
+    if not series:
+        raise _nothing(revision)
     buckets = [(sample.labels.get("le", ""), _finite(sample.value, revision)) for sample in series]
-    if not buckets:
-        _enough(question, revision, None)
     try:
         histogram = Histogram.of(buckets)
     except NotAHistogramError as error:
@@ -213,13 +218,17 @@ def _spread(question: _Question, query: str, revision: str, backend: str) -> Rea
 def _enough(question: _Question, revision: str, total: float | None) -> float:
     """The number of requests, if there is one and it is high enough."""
     if total is None:
-        raise Unreadable(reasons.NO_DATA, f"Prometheus has no requests of {revision} in the window")
+        raise _nothing(revision)
     slo = question.slo
     if total < slo.min_samples:
         window = f"{slo.window.total_seconds():.0f} s"
         few = f"{max(total, 0):.0f} requests of {revision} in {window}, {slo.min_samples} are needed"
         raise Unreadable(reasons.TOO_FEW_SAMPLES, few)
     return total
+
+
+def _nothing(revision: str) -> Unreadable:
+    return Unreadable(reasons.NO_DATA, f"Prometheus has no requests of {revision} in the window")
 
 
 def _one(question: _Question, query: str | None, revision: str, backend: str) -> float | None:
@@ -251,6 +260,8 @@ def _finite(value: float, revision: str) -> float:
 def _against_limits(limits: Limits, reading: Reading, values: Mapping[str, str]) -> Finding:
     highest, lowest = promql.number(limits.max, values), promql.number(limits.min, values)
     figure = _figure(reading)
+    if _is_at_least(reading, max((limit for limit in (highest, lowest) if limit is not None), default=-math.inf)):
+        return _beyond(figure)
     if lowest is not None and reading.value < lowest:
         return Finding(Verdict.FAIL, reasons.OUTSIDE_LIMITS, f"{figure}, below the least allowed, {lowest:g}")
     if highest is None or reading.value <= highest:
@@ -259,6 +270,16 @@ def _against_limits(limits: Limits, reading: Reading, values: Mapping[str, str])
     if _may_be_chance(reading, highest):
         return Finding(Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES, f"{above}, but so few may be chance")
     return Finding(Verdict.FAIL, reasons.OUTSIDE_LIMITS, above)
+
+
+def _is_at_least(reading: Reading, limit: float) -> bool:
+    """Whether the value is beyond the last bucket, and so is what it is to be held against."""
+    return reading.spread is not None and reading.spread.beyond and reading.value <= limit
+
+
+def _beyond(figures: str) -> Finding:
+    message = f"{figures}: beyond the last bucket, and so is what is allowed"
+    return Finding(Verdict.INCONCLUSIVE, reasons.BEYOND_BUCKETS, message)
 
 
 def _may_be_chance(reading: Reading, highest: float) -> bool:
@@ -280,23 +301,25 @@ def _against_stable(compare: Comparison, candidate: Reading, stable: Reading, va
         return max(by_ratio, by_difference)
 
     figures = f"{_figure(candidate)}; stable: {_figure(stable)}"
+    if _is_at_least(candidate, allowed(stable.value)):
+        return _beyond(figures)
     if candidate.value <= allowed(stable.value):
         return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, figures)
-    if not _really_worse(candidate, stable, allowed, float(compare.confidence)):
+    confidence = float(compare.confidence)
+    if candidate.spread is not None and stable.spread is not None:
+        race = Race(candidate.spread.histogram, stable.spread.histogram, candidate.spread.share, allowed)
+        worse = race.lost(confidence)
+        if not worse and race.undecidable:
+            return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, f"{figures}: by no more than the buckets can tell")
+    elif candidate.bad is not None and stable.bad is not None:
+        counts = (candidate.bad, candidate.total), (stable.bad, stable.total)
+        worse = chance.really_more(*counts, confidence=confidence)
+    else:
+        worse = True  # values that Prometheus computed itself are taken as they are
+    if not worse:
         message = f"{figures}: worse, but so few may be chance"
         return Finding(Verdict.INCONCLUSIVE, reasons.TOO_FEW_SAMPLES, message)
     return Finding(Verdict.FAIL, reasons.WORSE_THAN_STABLE, f"{figures}: worse than allowed")
-
-
-def _really_worse(candidate: Reading, stable: Reading, allowed: Callable[[float], float], confidence: float) -> bool:
-    """Whether that the candidate is worse is more than luck. Of values that Prometheus computed itself: taken as is."""
-    if candidate.spread is not None and stable.spread is not None:
-        sides = candidate.spread.histogram, stable.spread.histogram
-        return surely_slower(*sides, candidate.spread.share, allowed, confidence=confidence)
-    if candidate.bad is not None and stable.bad is not None:
-        counts = (candidate.bad, candidate.total), (stable.bad, stable.total)
-        return chance.really_more(*counts, confidence=confidence)
-    return True
 
 
 def _figure(reading: Reading) -> str:
