@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hack.cluster.locks import locked
 from hack.demo import ground
 from hack.demo.ground import Ground
 
@@ -119,12 +120,16 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Cluster:
-    """The cluster with Sluice installed and the models registered."""
-    place = ground.own()
-    training = [sys.executable, "-m", "hack.demo.train", f"--tracking-uri={place.mlflow}"]
-    subprocess.run(training, cwd=REPOSITORY, check=True, timeout=600)
-    asyncio.run(place.install())
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The cluster with Sluice installed and the models registered, by the first worker that asks for it."""
+    place, own = ground.own(), tmp_path_factory.getbasetemp()
+    done = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "installed"
+    with locked("end-to-end tests"):
+        if not done.exists():
+            training = [sys.executable, "-m", "hack.demo.train", f"--tracking-uri={place.mlflow}"]
+            subprocess.run(training, cwd=REPOSITORY, check=True, timeout=600)
+            asyncio.run(place.install())
+            done.touch()
     return Cluster(place)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.e2e.conftest import REPOSITORY, Cluster
 
 
+@pytest.mark.alone
 def test_all_six_acts_end_as_they_should(cluster: Cluster) -> None:
     del cluster  # installed, with the models registered
     done = subprocess.run(

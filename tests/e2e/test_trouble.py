@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.e2e.conftest import Cluster
 
 
@@ -91,6 +93,7 @@ def test_weights_that_do_not_end_at_100_are_refused_at_admission(cluster: Cluste
     assert not cluster.get("md", "california", "-n", namespace)
 
 
+@pytest.mark.alone
 def test_a_restarted_operator_carries_on(cluster: Cluster, namespace: str) -> None:
     released(cluster, namespace)
     plan = {"steps": [{"weight": 50, "hold": "40s"}, {"weight": 100}], "progressDeadline": "10m"}

@@ -107,7 +107,7 @@ def test_a_cut_file_is_noticed(exported: Path) -> None:
     exported.write_text("".join(exported.read_text().splitlines(keepends=True)[:-1]))
     said = verify(exported)
     assert said.exit_code == Exit.UNREADABLE
-    assert "lines were lost or added" in said.output.replace("\n", " ")
+    assert "lines were lost or added" in " ".join(said.output.split())
 
 
 def test_a_key_that_is_none_is_said(exported: Path, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ scenario's oracle says. Time moves only when told.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from sluice.api.base import Condition
@@ -148,6 +149,20 @@ class Cluster:
     writes: int = 0
     crash_after: int | None = None
     on_write: Callable[[Cluster], None] | None = None
+    on_settle: Callable[[Cluster, Cluster], None] | None = None
+    """Told what was before the operator ran, and what is now that it has nothing more to write."""
+
+    def fork(self) -> Cluster:
+        """The same cluster, to be played on by itself: what its dictionaries hold is never changed in place."""
+        own = {
+            f.name: copy.copy(getattr(self, f.name)) for f in fields(self) if f.name not in ("on_write", "on_settle")
+        }
+        return type(self)(**own, on_write=copy.deepcopy(self.on_write))
+
+    def state(self) -> dict[str, object]:
+        """All that what happens next depends on."""
+        apart = {"writes", "events", "crash_after", "on_write", "on_settle"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
 
     # What the operator sees
 
@@ -275,6 +290,7 @@ class Cluster:
         self.settle()
 
     def settle(self) -> None:
+        start = self.fork() if self.on_settle is not None else self
         for _ in range(20):
             before = self.writes
             try:
@@ -282,6 +298,8 @@ class Cluster:
             except Crash:
                 continue
             if self.writes == before:
+                if self.on_settle is not None:
+                    self.on_settle(start, self)
                 return
         raise AssertionError("the operator keeps writing although nothing changes")
 

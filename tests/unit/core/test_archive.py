@@ -49,6 +49,7 @@ def everything(cluster: Cluster, name: str = NAME) -> list[Record]:
     return found
 
 
+@pytest.mark.no_cover
 def test_a_record_of_a_thousand_stays_small_and_whole() -> None:
     cluster = governed()
     sizes = []

@@ -90,3 +90,8 @@ def test_approvals_are_results_too() -> None:
         ("approval:owner", "pass"),
     ]
     assert report["results"][0]["message"] == "1 of 2 people have approved as validator"
+
+
+def test_before_there_is_a_revision_results_name_none() -> None:
+    (result,) = built(control(), revision=None)["results"]
+    assert "revision" not in result["properties"]

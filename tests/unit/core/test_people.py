@@ -12,6 +12,7 @@ from sluice.api.modeldeployment import OnDeadline
 from sluice.api.record import RecordKind
 from sluice.api.verdict import Verdict
 from sluice.core import reasons
+from tests.unit.core.crashes import crashes
 from tests.unit.core.people import answer, decide, govern
 from tests.unit.core.simulation import Cluster, passing, released, spec, steps
 from tests.unit.core.test_records import bound, kinds, sound
@@ -400,20 +401,16 @@ def people_story(cluster: Cluster) -> None:
 
 
 def test_a_crash_after_any_single_write_loses_and_repeats_no_decision() -> None:
-    undisturbed = Cluster(spec("1", steps=steps("10 20s", "50 20s", "100")))
-    people_story(undisturbed)
+    undisturbed, ends = crashes(lambda: Cluster(spec("1", steps=steps("10 20s", "50 20s", "100"))), people_story)
     assert undisturbed.status.stable_revision == "scorer-r1"
     assert undisturbed.phase("scorer-r3") == "Promoted"
-    for write in range(1, undisturbed.writes + 1, 4):
-        cluster = Cluster(spec("1", steps=steps("10 20s", "50 20s", "100")))
-        cluster.crash_after = write
-        people_story(cluster)
-        assert {n: r.phase for n, r in cluster.revisions.items()} == {
-            n: r.phase for n, r in undisturbed.revisions.items()
-        }
-        assert {n: str(c.status) for n, c in cluster.answers.items()} == {
-            n: str(c.status) for n, c in undisturbed.answers.items()
-        }
+    bound(undisturbed)
+    for end in ends:
+        phases = {name: revision.phase for name, revision in end.cluster.revisions.items()}
+        assert phases == {name: revision.phase for name, revision in undisturbed.revisions.items()}
+        answers = {name: condition.status for name, condition in end.cluster.answers.items()}
+        assert answers == {name: condition.status for name, condition in undisturbed.answers.items()}
         for name in undisturbed.revisions:
-            assert kinds(cluster, name) == kinds(undisturbed, name), f"after a crash behind write {write}"
-        bound(cluster)
+            crashed = f"after a crash behind write {end.after}"
+            assert kinds(end.cluster, name) == kinds(undisturbed, name), crashed
+        bound(end.cluster)

@@ -8,6 +8,7 @@ from sluice.api.record import ORIGIN, Record, RecordKind
 from sluice.api.verdict import Verdict
 from sluice.core import document, records, replay
 from sluice.core.world import World
+from tests.unit.core.crashes import crashes
 from tests.unit.core.simulation import Cluster, spec
 from tests.unit.core.test_invariants import STORIES, scenario, tell
 
@@ -51,15 +52,13 @@ def test_after_every_single_write_the_last_record_says_what_the_status_says(name
 
 @pytest.mark.parametrize("name", STORIES)
 def test_a_crash_after_any_single_write_leaves_the_records_whole(name: str) -> None:
-    undisturbed = scenario(name)
-    tell(undisturbed, name)
-    for write in range(1, undisturbed.writes + 1, 3):
-        cluster = scenario(name)
-        cluster.crash_after = write
-        tell(cluster, name)
-        bound(cluster)
+    undisturbed, ends = crashes(lambda: scenario(name), lambda cluster: tell(cluster, name))
+    bound(undisturbed)
+    for end in ends:
+        bound(end.cluster)
         for revision in undisturbed.revisions:
-            assert kinds(cluster, revision) == kinds(undisturbed, revision), f"after a crash behind write {write}"
+            crashed = f"after a crash behind write {end.after}"
+            assert kinds(end.cluster, revision) == kinds(undisturbed, revision), crashed
 
 
 def test_a_promotion_is_told_from_beginning_to_end() -> None:
@@ -108,6 +107,13 @@ def test_an_edited_record_is_noticed(field: str) -> None:
     told: list[Record] = list(revision.status.records)
     told[4] = told[4].model_copy(update={field: other})
     assert records.chain_problem(revision.spec, revision.status.model_copy(update={"records": told})) != ""
+
+
+def test_of_a_revision_without_records_no_chain_is_broken() -> None:
+    cluster = scenario("first release")
+    tell(cluster, "first release")
+    revision = cluster.revisions["scorer-r1"]
+    assert records.chain_problem(revision.spec, revision.status.model_copy(update={"records": []})) == ""
 
 
 def test_a_decision_that_was_not_made_is_not_found_again() -> None:
