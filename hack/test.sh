@@ -49,8 +49,8 @@ for what in "$@"; do
       ;;
     component)
       # Three API servers, because these tests mostly wait; the tests of a file share one, in an order that can be
-      # repeated. Files in the order of their names: by the number of their tests, those with few slow ones would come
-      # last, and the other workers wait.
+      # repeated. Files in the order of their names but for the longest: by the number of their tests, those with few
+      # slow ones would come last, and the other workers wait.
       layer component tests/component -p no:randomly --numprocesses=3 --dist=loadfile --no-loadscope-reorder
       ;;
     chart)

@@ -28,7 +28,7 @@ from tests.component.test_operator import deployment
 pytestmark = pytest.mark.component
 
 BAD = "scorer-r3"
-EVERY = int(os.environ.get("SLUICE_CRASH_EVERY", "4"))
+EVERY = int(os.environ.get("SLUICE_CRASH_EVERY", "6"))
 """Die after each so-many-th write. To die after every single one takes 8 minutes: ``SLUICE_CRASH_EVERY=1``."""
 
 

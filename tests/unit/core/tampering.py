@@ -27,7 +27,7 @@ from sluice.core.objects import Object
 from sluice.core.records import Head
 from sluice.core.verification import Trust, verify
 
-UNCOVERED = {"lane", "source", "waitingSince", "waited", "conditions"}
+UNCOVERED = {"lane", "source", "waitingSince", "waited", "failing", "conditions"}
 """Of a status, what no record holds (docs/records.md)."""
 _SPECS: dict[str, type[Resource]] = {
     "ModelRevision": ModelRevisionSpec,

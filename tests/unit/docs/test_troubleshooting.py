@@ -22,6 +22,7 @@ NOTHING_TO_DO = {
     reasons.NOT_EVALUATED,
     reasons.NO_MONITORS,
     reasons.PROMOTED,
+    reasons.RECOVERED,
     reasons.RETIRED,
     reasons.REPLACED,
     reasons.STARTED,

@@ -66,6 +66,28 @@ def test_what_governance_says_is_exposed_while_it_says_it() -> None:
     assert registry.get_sample_value("sluice_governance_blocked", where) is None
 
 
+def test_what_serves_has_breached_where_the_condition_says_so_with_that_reason() -> None:
+    def saying(name: str, status: str, reason: str) -> dict[str, Any]:
+        said = {"type": "MonitorsPassing", "status": status, "reason": reason}
+        return deployment(name=name) | {"status": {"conditions": [said]}}
+
+    items = [
+        saying("bad", "False", "Breached"),
+        saying("rolled-back", "False", "OutsideLimits"),
+        saying("good", "True", "AllPassing"),
+        deployment(name="new") | {"status": {}},
+    ]
+    registry = CollectorRegistry()
+    registry.register(metrics.Deployments(lambda: items))
+    found = {
+        item["metadata"]["name"]: registry.get_sample_value(
+            "sluice_breached", {"namespace": "risk", "deployment": item["metadata"]["name"]}
+        )
+        for item in items
+    }
+    assert found == {"bad": 1, "rolled-back": 0, "good": 0, "new": 0}
+
+
 def test_the_figures_of_a_monitor_are_let_go() -> None:
     labels = ("risk", "a", "a-r2", "error-rate")
     metrics.VERDICT.labels(*labels).set(1)

@@ -271,6 +271,23 @@ MonitorUses = Annotated[list[MonitorUse], Field(max_length=32), map_by("name")]
 """The gauges of a release; verdicts are told apart by the monitor's name."""
 
 
+class OnBreach(StrEnum):
+    """What happens when what serves fails a monitor for too long."""
+
+    ALERT = "Alert"
+    ROLLBACK = "Rollback"
+
+
+class Watch(Resource):
+    """The gauges go on after the promotion, on what serves."""
+
+    sustained: Duration = timedelta(minutes=5)
+    """How long a gate must fail, without a pass in between, before that is a breach. A bad minute is none."""
+    on_breach: OnBreach = OnBreach.ALERT
+    """Alert says so: MonitorsPassing is False, and the alert SluiceModelBreached fires. Rollback also returns to the
+    revision before, while that still runs (rollout.rollbackWindow)."""
+
+
 class Governance(Resource):
     """What reviewers need to know about this release; stated by the team, recorded by Sluice."""
 
@@ -311,6 +328,8 @@ class ModelDeploymentSpec(Resource):
     """How a new revision takes over."""
     monitors: MonitorUses = []
     """The gauges read at every step."""
+    watch: Watch | None = None
+    """What goes on after the promotion; absent: nothing is measured then."""
     governance: Governance | None = None
     """What reviewers need to know."""
 
@@ -378,7 +397,7 @@ class ModelDeploymentStatus(Resource):
     step: StepStatus | None = None
     """Where the rollout stands."""
     monitors: Annotated[list[MonitorResult], Field(max_length=32), ATOMIC] | None = None
-    """The latest verdict of each monitor on the candidate."""
+    """The latest verdict of each monitor on the candidate, or, where spec.watch asks for it, on what serves."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Where the model answers."""
     governance: GovernanceStatus | None = None

@@ -131,6 +131,15 @@ class StepRecord(Resource):
     """What the monitors said when it was left, and drift verdicts as they came."""
 
 
+class Failing(Resource):
+    """A gauge that fails on what serves."""
+
+    monitor: Name
+    """Its name."""
+    since: Time
+    """Since when, without a pass in between."""
+
+
 class ModelRevisionStatus(Resource):
     """The state of a release. This, and nothing else, is what the operator remembers."""
 
@@ -172,6 +181,10 @@ class ModelRevisionStatus(Resource):
     """People's acts that were taken into account."""
     hand_edits: Annotated[list[Text], Field(max_length=8), ATOMIC] = []
     """What was changed by hand of its workload, or of the route while it is stable, and is not set right yet."""
+    failing: Annotated[list[Failing], Field(max_length=32), map_by("monitor")] = []
+    """Gauges that fail while it serves, but not yet for as long as spec.watch.sustained."""
+    breached: Annotated[list[Failing], Field(max_length=32), map_by("monitor")] = []
+    """Gauges that have failed for longer while it served, and have not passed since."""
     records: Annotated[list[Record], Field(max_length=MAX_RECORDS), ATOMIC] = []
     """What happened, oldest first, each bound to the one before by its hash."""
     archived: ArchivedRecords | None = None

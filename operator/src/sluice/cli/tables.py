@@ -21,6 +21,8 @@ from sluice.core.world import Revision
 _RECORDS = {
     RecordKind.PROMOTED: OK,
     RecordKind.ROLLED_BACK: BAD,
+    RecordKind.BREACHED: BAD,
+    RecordKind.RECOVERED: OK,
     RecordKind.DECISION_SEEN: "cyan",
     RecordKind.PAUSED: WAIT,
     RecordKind.WAIVED: WAIT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sluice.api.modelrevision import RevisionPhase
-from sluice.core import gates, rollout, status
+from sluice.core import gates, rollout, status, watch
 from sluice.core.draft import Draft
 from sluice.core.plan import Plan
 from sluice.core.world import WorkloadState, World
@@ -36,6 +36,10 @@ def decide(world: World, now: datetime) -> Plan:
         status=status.derive(draft),
         events=tuple(draft.events),
         questions=draft.questions,
-        evaluations=gates.evaluations(world, draft.revisions, candidate, draft.stable, now) if candidate else (),
+        evaluations=(
+            gates.evaluations(world, draft.revisions, candidate, draft.stable, now)
+            if candidate
+            else watch.evaluations(draft)
+        ),
         requeue_after=draft.requeue_after,
     )

@@ -68,11 +68,12 @@ class Evaluation:
     namespace: str
     deployment: str
     revision: str
-    """The revision judged: the candidate."""
+    """The revision judged: the candidate, or what serves."""
     use: MonitorUse
     monitor: ModelMonitorSpec
     since: datetime
-    """When the current step was seen to apply. A window that begins earlier proves nothing about this step."""
+    """When the current step was seen to apply. A window that begins earlier proves nothing about this step. Of what
+    serves: when it was promoted."""
     lane: int
     """The candidate's backend index in the route, for metrics that carry only the position."""
     lane_clean_since: datetime

@@ -46,6 +46,12 @@ RETIRED = "RevisionRetired"
 REPLACED = "RevisionReplaced"
 STARTED = "RevisionStarted"
 
+# After the promotion
+BREACHED = "Breached"
+FAILING_BRIEFLY = "FailingBriefly"
+RECOVERED = "Recovered"
+RETURNED = "ReturnedAfterBreach"
+
 # Hand edits
 ROUTE_CORRECTED = "RouteCorrected"
 WORKLOAD_CORRECTED = "WorkloadCorrected"

@@ -34,6 +34,7 @@ from sluice.core import (
     records,
     steps,
     succession,
+    watch,
 )
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
@@ -59,6 +60,7 @@ def advance(draft: Draft) -> None:
     succession.supersede(draft)
     edits.record(draft)
     consent.record(draft)
+    watch.observe(draft)
     leave_lanes(draft)
     progress(draft)
     retire(draft)
@@ -108,7 +110,14 @@ def _return_to(draft: Draft, target: Revision) -> None:
         target = _enter_lane(draft, target)
     message = "returned to a revision that was promoted before, within its rollback window"
     draft.enter(
-        target, RevisionPhase.PROMOTED, reasons.PROMOTED, message, promoted_at=_promotion(draft), finished_at=None
+        target,
+        RevisionPhase.PROMOTED,
+        reasons.PROMOTED,
+        message,
+        promoted_at=_promotion(draft),
+        finished_at=None,
+        failing=[],
+        breached=[],
     )
     draft.say(reasons.PROMOTED, f"{target.name}: {message}", target)
 

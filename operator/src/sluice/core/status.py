@@ -12,9 +12,9 @@ from typing import NamedTuple
 from sluice.api.base import Condition, ConditionStatus, format_time
 from sluice.api.governancepolicy import Before
 from sluice.api.modeldeployment import ModelDeploymentStatus, Phase, StepStatus, TrafficShare
-from sluice.api.modelrevision import RevisionPhase
+from sluice.api.modelrevision import Failing, RevisionPhase
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import attachment, consent, gates, lanes, reasons, steps
+from sluice.core import attachment, consent, gates, lanes, reasons, steps, watch
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
 from sluice.core.governance.review import Obstacle, Review
@@ -34,7 +34,7 @@ class Says(NamedTuple):
 def derive(draft: Draft) -> ModelDeploymentStatus:
     """The deployment's status after this decision."""
     world, before = draft.world, draft.world.status
-    judgement = judge(draft)
+    judgement, watched = judge(draft), watch.judge(draft)
     phase, message = _phase(draft, judgement)
     review, against = _oversight(draft)
     kept = before.governance if review is not None and _asks_again(draft, review) else None
@@ -43,7 +43,7 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
         "Progressing": _progressing(draft, message),
         "ModelResolved": _resolved(draft),
         "GovernanceSatisfied": _kept(draft, "GovernanceSatisfied") if kept else _governance(review, against),
-        "MonitorsPassing": _monitors(draft, judgement),
+        "MonitorsPassing": _watched(draft, watched) if watched is not None else _monitors(draft, judgement),
         "Promoted": _promoted(draft),
     }
     stable, candidate = draft.stable, _moving(draft)
@@ -56,7 +56,7 @@ def derive(draft: Draft) -> ModelDeploymentStatus:
         candidate_revision=candidate.name if candidate else None,
         traffic=_traffic(draft),
         step=_step(draft),
-        monitors=_results(judgement or _last_judgement(draft), before.monitors),
+        monitors=_results(judgement or watched or _last_judgement(draft), before.monitors),
         url=f"http://{attachment.wanted(world).hostnames[0]}",
         governance=kept or (review.status(against) if review is not None else None),
     )
@@ -143,8 +143,9 @@ def _settled(draft: Draft, stable: Revision) -> tuple[Phase, str]:
     """The target serves; but a person may have returned to a model that the spec does not ask for."""
     asked, served = draft.world.spec.model.version, stable.spec.model.version
     if asked is not None and asked != served:
+        why = "a person returned to it" if (left := watch.left(draft)) is None else f"{left.name} breached its monitors"
         return Phase.DEGRADED, (
-            f"{stable.name} (version {served}) serves all the traffic, for a person returned to it; the spec asks for "
+            f"{stable.name} (version {served}) serves all the traffic, for {why}; the spec asks for "
             f"version {asked}: state version {served} to agree, or another to release that"
         )
     return Phase.HEALTHY, f"{stable.name} serves all the traffic"
@@ -254,6 +255,21 @@ def _monitors(draft: Draft, judgement: Judgement | None) -> Says:
     reason = reasons.GATES_UNANSWERED if error else reasons.GATES_INCONCLUSIVE
     told = [f"{r.name}: {r.reason}" for r in judgement.gating if r.verdict is not Verdict.PASS]
     return Says(UNKNOWN, reason, "; ".join(told))
+
+
+def _watched(draft: Draft, judgement: Judgement) -> Says:
+    """Of what serves: one bad minute is no breach, and no news."""
+    stable = draft.stable
+    assert stable is not None, "only what serves is watched"
+    if breached := stable.status.breached:
+        return Says(FALSE, reasons.BREACHED, f"{stable.name}: {_failing(breached)}")
+    if failing := stable.status.failing:
+        return Says(UNKNOWN, reasons.FAILING_BRIEFLY, f"{stable.name}: {_failing(failing)}; not long enough to tell")
+    return _monitors(draft, judgement)
+
+
+def _failing(items: list[Failing]) -> str:
+    return ", ".join(f"{item.monitor} fails since {format_time(item.since)}" for item in items)
 
 
 def _promoted(draft: Draft) -> Says:

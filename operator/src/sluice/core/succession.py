@@ -93,7 +93,12 @@ def _again(draft: Draft, target: Revision) -> NewRevision:
 def _reusable(draft: Draft, workload: str) -> Revision | None:
     stable = draft.stable
     same = [
-        r for r in draft.revisions if r.spec.identity == workload and r.phase is RevisionPhase.PROMOTED and r.running
+        r
+        for r in draft.revisions
+        if r.spec.identity == workload
+        and r.phase is RevisionPhase.PROMOTED
+        and r.running
+        and not (r.status.breached and r.status.finished_at)  # what was taken back goes through its gates again
     ]
     if stable is not None and stable in same:
         return stable

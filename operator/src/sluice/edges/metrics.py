@@ -10,6 +10,8 @@ from prometheus_client import Counter, Gauge, Histogram, Info
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from sluice.core import reasons
+
 _MINUTES = (30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
 _VERDICTS = {"Pass": 1, "Skipped": 0, "Waived": 0, "Fail": -1, "Error": -2}
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -30,12 +32,12 @@ EVENTS = Counter("sluice_events_total", "Transitions and problems that were told
 VERDICTS = Counter("sluice_verdicts_total", "Verdicts given.", ["monitor", "verdict"])
 VERDICT = Gauge(
     "sluice_verdict",
-    "Latest verdict on a candidate: 1 Pass, 0 Inconclusive, -1 Fail, -2 Error.",
+    "Latest verdict on a candidate, or on what serves: 1 Pass, 0 Inconclusive, -1 Fail, -2 Error.",
     ["namespace", "deployment", "revision", "monitor"],
 )
 VALUE = Gauge(
     "sluice_monitor_value",
-    "Latest value that a monitor measured on a candidate.",
+    "Latest value that a monitor measured on a candidate, or on what serves.",
     ["namespace", "deployment", "revision", "monitor"],
 )
 QUEUE_DEPTH = Gauge("sluice_queue_depth", "Deployments waiting to be reconciled.")
@@ -77,13 +79,18 @@ class Deployments(Collector):
         self._items = items
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Traffic shares, phases, how many deployments are in each, and what governance says of each."""
+        """Traffic shares, phases and how many are in each, breaches, and what governance says of each deployment."""
         names = ["namespace", "deployment"]
         weights = GaugeMetricFamily(
             "sluice_traffic_weight", "Share of live traffic in percent.", labels=[*names, "revision"]
         )
         phases = GaugeMetricFamily(
             "sluice_deployment_phase", "1 for the phase that a deployment is in.", labels=[*names, "phase"]
+        )
+        breached = GaugeMetricFamily(
+            "sluice_breached",
+            "1 while what serves has failed a monitor for longer than spec.watch allows.",
+            labels=names,
         )
         tally: Tally[str] = Tally()
         governance = _Governance()
@@ -93,13 +100,19 @@ class Deployments(Collector):
             phase = status.get("phase", "Pending")
             tally[phase] += 1
             phases.add_metric([*where, phase], 1)
+            breached.add_metric(where, 1 if _breached(status) else 0)
             for share in status.get("traffic", []):
                 weights.add_metric([*where, share["revision"]], share["weight"])
             governance.add(where, status.get("governance"))
         totals = GaugeMetricFamily("sluice_deployments", "Deployments by phase.", labels=["phase"])
         for phase, count in tally.items():
             totals.add_metric([phase], count)
-        yield from (weights, phases, totals, *governance.families)
+        yield from (weights, phases, breached, totals, *governance.families)
+
+
+def _breached(status: dict[str, Any]) -> bool:
+    said: dict[str, Any] = next((c for c in status.get("conditions", []) if c["type"] == "MonitorsPassing"), {})
+    return said.get("status") == "False" and said.get("reason") == reasons.BREACHED
 
 
 class _Governance:

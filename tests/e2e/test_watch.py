@@ -1,0 +1,62 @@
+"""What serves goes beyond its limit after the promotion, as real requests and the real Prometheus have it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.e2e.conftest import Cluster
+from tests.e2e.test_trouble import released
+
+NAME = "california"
+
+
+@contextmanager
+def requests(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """Some requests a second, for ten minutes at most."""
+    over, until = threading.Event(), time.monotonic() + 600
+
+    def ask() -> None:
+        while not over.wait(0.08) and time.monotonic() < until:
+            cluster.answers(NAME, namespace)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_breach_after_the_promotion_returns_to_the_revision_before(cluster: Cluster, namespace: str) -> None:
+    released(cluster, namespace)
+    cluster.apply(cluster.deployment(NAME, namespace, "2"))
+    cluster.phase(NAME, namespace, "Healthy")
+
+    def watched(limit: str) -> None:
+        latency = {"name": "latency-p99", "parameters": {"maxMs": limit}}
+        watch = {"sustained": "10s", "onBreach": "Rollback"}
+        cluster.apply(cluster.deployment(NAME, namespace, "2", monitors=[latency], watch=watch))
+
+    def says(status: str, reason: str) -> bool:
+        said = cluster.condition(NAME, namespace, "MonitorsPassing")
+        return (said.get("status"), said.get("reason")) == (status, reason)
+
+    def serving() -> str:
+        found: str = cluster.get("md", NAME, "-n", namespace)["status"]["stableRevision"]
+        return found
+
+    with requests(cluster, namespace):
+        watched("60000")
+        cluster.until("what serves is within its limit", lambda: says("True", "AllPassing"), 180)
+        watched("1")  # which no model keeps
+        cluster.until("the revision before serves", lambda: serving() == f"{NAME}-r1", 180)
+    cluster.phase(NAME, namespace, "Degraded")
+    assert cluster.answers(NAME, namespace) == (200, f"{NAME}-r1")
+    records = cluster.get("mrev", f"{NAME}-r2", "-n", namespace)["status"]["records"]
+    assert [record["kind"] for record in records][-2:] == ["Breached", "Replaced"]
+    assert "latency-p99" in records[-2]["message"]
+    assert f"{NAME}-r2 breached latency-p99" in cluster.kubectl("get", "events", "-n", namespace)

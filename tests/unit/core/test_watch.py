@@ -1,0 +1,257 @@
+"""What goes on after a promotion: what serves is measured on, and a breach is told, recorded and, if asked, undone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sluice.api.modeldeployment import ModelDeploymentSpec, MonitorMode, MonitorUse, OnBreach, Watch
+from sluice.api.modelrevision import RevisionPhase
+from sluice.api.record import RecordKind
+from sluice.api.verdict import Verdict
+from sluice.core import reasons
+from sluice.core.decide import decide
+from sluice.core.plan import Evaluation
+from tests.unit.core.crashes import crashes
+from tests.unit.core.simulation import Cluster, Oracle, passing, spec, steps
+from tests.unit.core.test_records import kinds, sound
+
+QUICK = steps("50 20s", "100")
+
+
+def asked(version: str, on_breach: OnBreach | None = OnBreach.ROLLBACK, **rollout: Any) -> ModelDeploymentSpec:
+    watch = Watch(sustained=timedelta(minutes=1), on_breach=on_breach) if on_breach is not None else None
+    return spec(version, steps=QUICK, **rollout).model_copy(update={"watch": watch})
+
+
+def at_rest(on_breach: OnBreach | None = OnBreach.ROLLBACK, **rollout: Any) -> Cluster:
+    """Version 2 serves, and version 1 still runs."""
+    cluster = Cluster(asked("1", on_breach, **rollout))
+    cluster.settle()
+    cluster.run(120)
+    cluster.ask(asked("2", on_breach, **rollout))
+    cluster.run(120)
+    assert cluster.status.phase == "Healthy"
+    assert cluster.share("scorer-r2") == pytest.approx(100, abs=0.001)
+    return cluster
+
+
+def saying(verdict: Verdict, revision: str = "scorer-r2", monitor: str = "error-rate") -> Oracle:
+    def answer(wanted: Evaluation, _now: object) -> Verdict:
+        return verdict if (wanted.revision, wanted.use.name) == (revision, monitor) else Verdict.PASS
+
+    return answer
+
+
+def test_what_serves_is_measured_by_the_levels_that_can_speak_alone() -> None:
+    cluster = at_rest()
+    (wanted,) = decide(cluster.world(), cluster.now).evaluations
+    assert (wanted.revision, wanted.use.name, wanted.stable, wanted.weight) == ("scorer-r2", "error-rate", None, 100)
+    assert wanted.since == cluster.revisions["scorer-r2"].status.promoted_at
+    assert cluster.condition("MonitorsPassing") == ("True", reasons.ALL_PASSING)
+    assert [(r.name, r.verdict) for r in cluster.status.monitors or []] == [("error-rate", Verdict.PASS)]
+
+
+def test_nothing_is_measured_where_nobody_asks_for_it() -> None:
+    cluster = at_rest(on_breach=None)
+    assert decide(cluster.world(), cluster.now).evaluations == ()
+
+
+def test_during_a_release_the_candidate_is_measured_and_what_serves_is_not() -> None:
+    cluster = at_rest()
+    cluster.ask(asked("3"))
+    cluster.run(20)
+    assert {wanted.revision for wanted in decide(cluster.world(), cluster.now).evaluations} == {"scorer-r3"}
+
+
+def test_a_bad_minute_is_no_breach() -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(50)
+    assert cluster.condition("MonitorsPassing") == ("Unknown", reasons.FAILING_BRIEFLY)
+    cluster.oracle = passing
+    cluster.run(10)
+    assert cluster.condition("MonitorsPassing") == ("True", reasons.ALL_PASSING)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(50)
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
+    assert cluster.share("scorer-r2") == pytest.approx(100, abs=0.001)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.INCONCLUSIVE, Verdict.ERROR])
+def test_what_cannot_tell_makes_no_breach_and_ends_none(verdict: Verdict) -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(verdict)
+    cluster.run(300)
+    assert cluster.condition("MonitorsPassing")[0] == "Unknown"
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(30)
+    cluster.oracle = saying(verdict)
+    cluster.run(60)
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(5)
+    assert RecordKind.BREACHED in kinds(cluster, "scorer-r2"), "it has not passed since it first failed"
+
+
+def test_a_breach_is_told_once_put_on_record_and_over_when_it_passes() -> None:
+    cluster = at_rest(OnBreach.ALERT)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(300)
+    assert cluster.condition("MonitorsPassing") == ("False", reasons.BREACHED)
+    assert cluster.status.phase == "Healthy"
+    assert cluster.share("scorer-r2") == pytest.approx(100, abs=0.001)
+    told = [event for event in cluster.events if event.reason == reasons.BREACHED]
+    assert len(told) == 1
+    assert "it serves on, as spec.watch.onBreach says" in told[0].message
+    cluster.oracle = passing
+    cluster.run(10)
+    assert cluster.condition("MonitorsPassing") == ("True", reasons.ALL_PASSING)
+    assert kinds(cluster, "scorer-r2")[-2:] == [RecordKind.BREACHED, RecordKind.RECOVERED]
+    sound(cluster)
+
+
+def test_while_it_lasts_nothing_is_written() -> None:
+    cluster = at_rest(OnBreach.ALERT)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(100)
+    before = cluster.writes
+    cluster.run(300)
+    assert cluster.writes == before
+
+
+def test_after_a_breach_the_traffic_returns_to_the_revision_before() -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(70)
+    assert cluster.share("scorer-r1") == pytest.approx(100, abs=0.001)
+    assert cluster.status.stable_revision == "scorer-r1"
+    assert cluster.status.phase == "Degraded"
+    assert "for scorer-r2 breached its monitors; the spec asks for version 2" in (cluster.status.message or "")
+    assert kinds(cluster, "scorer-r1")[-2:] == [RecordKind.REUSED, RecordKind.PROMOTED]
+    assert kinds(cluster, "scorer-r2")[-2:] == [RecordKind.BREACHED, RecordKind.REPLACED]
+    sound(cluster)
+
+
+def test_it_never_returns_to_a_revision_that_breached_itself() -> None:
+    cluster = at_rest()
+    cluster.oracle = lambda wanted, _now: Verdict.FAIL if wanted.use.name == "error-rate" else Verdict.PASS
+    cluster.run(1200)
+    assert cluster.status.stable_revision == "scorer-r1"
+    assert cluster.reasons().count(reasons.RETURNED) == 1
+    assert any("no earlier revision runs any more" in event.message for event in cluster.events)
+
+
+def test_where_no_earlier_revision_runs_it_serves_on() -> None:
+    cluster = at_rest(rollback_window=timedelta(seconds=30))
+    cluster.run(120)
+    assert not cluster.revisions["scorer-r1"].running
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(120)
+    assert cluster.status.stable_revision == "scorer-r2"
+    assert cluster.condition("MonitorsPassing") == ("False", reasons.BREACHED)
+
+
+def test_what_breached_is_released_again_through_its_gates_only() -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    cluster.ask(asked("1"))
+    assert cluster.status.phase == "Healthy"
+    cluster.oracle = passing
+    cluster.ask(asked("2"))
+    cluster.run(15)
+    assert cluster.revisions["scorer-r3"].spec.model.version == "2"
+    assert cluster.phase("scorer-r3") == RevisionPhase.PROGRESSING
+    cluster.run(120)
+    assert cluster.status.stable_revision == "scorer-r3"
+
+
+def test_a_breach_stands_while_the_next_is_released_and_watching_goes_on_when_it_fell() -> None:
+    cluster = at_rest(OnBreach.ALERT)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    cluster.oracle = saying(Verdict.FAIL, "scorer-r3")
+    cluster.ask(asked("3", OnBreach.ALERT))
+    cluster.run(20)
+    assert [b.monitor for b in cluster.revisions["scorer-r2"].status.breached] == ["error-rate"]
+    cluster.run(120)
+    assert cluster.phase("scorer-r3") == "RolledBack"
+    assert cluster.status.stable_revision == "scorer-r2"
+    assert RecordKind.RECOVERED in kinds(cluster, "scorer-r2")
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    assert cluster.condition("MonitorsPassing") == ("False", reasons.BREACHED)
+
+
+def test_what_failed_before_a_release_counts_anew_after_it() -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(50)
+    cluster.oracle = saying(Verdict.FAIL, "scorer-r3")
+    cluster.ask(asked("3"))
+    cluster.run(60)
+    assert cluster.phase("scorer-r3") == "RolledBack"
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(50)
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
+
+
+@pytest.mark.parametrize("edit", ["no watch", "no monitors", "another monitor"])
+def test_a_breach_of_what_is_not_watched_any_more_is_over(edit: str) -> None:
+    cluster = at_rest(OnBreach.ALERT)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    changes: dict[str, dict[str, Any]] = {
+        "no watch": {"watch": None},
+        "no monitors": {"monitors": []},
+        "another monitor": {"monitors": [MonitorUse(name="latency")]},
+    }
+    cluster.monitors[next(iter(cluster.monitors))[0], "latency"] = next(iter(cluster.monitors.values()))
+    cluster.ask(cluster.spec.model_copy(update=changes[edit]))
+    cluster.run(20)
+    assert kinds(cluster, "scorer-r2")[-1] is RecordKind.RECOVERED
+    assert cluster.revisions["scorer-r2"].status.breached == []
+    assert cluster.condition("MonitorsPassing")[1] != reasons.BREACHED
+
+
+def test_an_observing_monitor_breaches_nothing() -> None:
+    cluster = at_rest()
+    observing = [MonitorUse(name="error-rate", mode=MonitorMode.OBSERVE)]
+    cluster.ask(cluster.spec.model_copy(update={"monitors": observing}))
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(300)
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
+    assert [r.verdict for r in cluster.status.monitors or []] == [Verdict.FAIL]
+
+
+def test_an_answer_from_before_the_promotion_says_nothing() -> None:
+    cluster = at_rest()
+    cluster.results = {
+        name: result.model_copy(update={"observed_at": cluster.now - timedelta(hours=1), "verdict": Verdict.FAIL})
+        for name, result in cluster.results.items()
+    }
+    cluster.settle()
+    assert cluster.condition("MonitorsPassing")[0] == "Unknown"
+    assert cluster.revisions["scorer-r2"].status.failing == []
+
+
+def test_a_crash_after_any_single_write_changes_no_outcome_of_a_breach() -> None:
+    def story(cluster: Cluster) -> None:
+        cluster.settle()
+        cluster.run(120)
+        cluster.ask(asked("2"))
+        cluster.run(120)
+        cluster.oracle = saying(Verdict.FAIL)
+        cluster.run(100)
+
+    undisturbed, ends = crashes(lambda: Cluster(asked("1")), story)
+    assert undisturbed.status.stable_revision == "scorer-r1"
+    for end in ends:
+        assert end.cluster.status.stable_revision == "scorer-r1", f"after a crash behind write {end.after}"
+        for name in undisturbed.revisions:
+            assert kinds(end.cluster, name) == kinds(undisturbed, name), f"after a crash behind write {end.after}"
+        sound(end.cluster)
