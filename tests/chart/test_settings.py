@@ -94,6 +94,23 @@ def test_without_a_secret_no_token_is_asked_for() -> None:
     assert read_settings([], environment(found["sluice-monitor/monitor"])).sender_keys is None
 
 
+def test_webhooks_are_asked_where_the_installer_says_and_signed_with_the_key_of_a_secret() -> None:
+    values = {"operator": {"webhooks": {"hosts": ["checks.risk.svc", "*.example.com"], "secretName": "webhook-key"}}}
+    manifests = render(values)
+    said = environment(containers(manifests)["sluice-operator/operator"])
+    options = operator_program.parser().parse_args(["--webhook-hosts", said["SLUICE_WEBHOOK_HOSTS"]])
+    assert options.webhook_hosts.split(",") == ["checks.risk.svc", "*.example.com"]
+    assert said["SLUICE_WEBHOOK_KEY"] == "/etc/sluice/webhook-key"
+    volumes = named(manifests, "Deployment", "sluice-operator")["spec"]["template"]["spec"]["volumes"]
+    [projected] = [volume["projected"]["sources"] for volume in volumes if volume["name"] == "governance"]
+    assert {"secret": {"name": "webhook-key", "items": [{"key": "key", "path": "webhook-key"}]}} in projected
+
+
+def test_without_values_no_webhook_is_asked() -> None:
+    said = environment(containers(render())["sluice-operator/operator"])
+    assert not {"SLUICE_WEBHOOK_HOSTS", "SLUICE_WEBHOOK_KEY"} & set(said)
+
+
 @pytest.mark.parametrize(("part", "module"), [("operator", "sluice.__main__"), ("monitor", "sluice.monitor.__main__")])
 def test_commands_name_modules_that_exist(part: str, module: str) -> None:
     command = containers(render())[f"sluice-{part}/{part}"]["command"]

@@ -105,6 +105,8 @@ class Rig:
     operator_kube: Kube | None = None
     """What the operator speaks to the API server with, where it must not be an administrator."""
     surroundings: Surroundings | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What else the operator is told."""
 
     @asynccontextmanager
     async def operating(self, registry: Registry | None = None, resync: float = 3600) -> AsyncIterator[Operator]:
@@ -121,6 +123,7 @@ class Rig:
             tick=self.tick,
             resync=resync,
             namespaces=(self.namespace, "gateways"),
+            **self.settings,
         )
         operator = Operator(
             self.operator_kube or self.kube,

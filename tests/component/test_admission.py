@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sluice.api.crds import KINDS
@@ -54,8 +56,11 @@ NAME = (
 )
 ROLE = "must be lower-case letters, digits and dashes, such as model-validator: it becomes the verb approve-<role>"
 IMMUTABLE = "a ModelRevision's spec never changes; change the ModelDeployment, and Sluice makes a new revision"
-ONE_OF_MONITOR = "a monitor is exactly one of slo, drift or workload; make one monitor for each"
+ONE_OF_MONITOR = "a monitor is exactly one of slo, drift, workload or webhook; make one monitor for each"
 PARAMETER = "must have names of letters, digits and underscores that begin with a letter, such as maxMs"
+WEBHOOK_URL = "must be an http or https URL without a user or a fragment"
+WEBHOOK_TIMEOUT = "must be between 1s and 60s; a service that takes longer answers Inconclusive until it knows"
+WEBHOOK_INTERVAL = "must be between 5s and 1h"
 WINDOW_PARAMETER = "must not have one named window, which slo.window sets; choose another name"
 QUERY = "give exactly one of query (the value itself), bad (of total) and histogram (whose quantile is the value)"
 TOTAL = "give total with query and with bad; a histogram counts its requests itself"
@@ -141,6 +146,12 @@ NAMES_REFUSED = [
     pytest.param("fraud.v2", NAME, id="with-a-dot"),
 ]
 
+
+def webhook(url: str = "https://checks.risk.svc:8443/fraud?x=1", **said: str) -> dict[str, Any]:
+    """What makes a webhook of the monitor."""
+    return {"slo": None, "webhook": {"url": url, **said}}
+
+
 MONITORS_REFUSED = [
     pytest.param({"drift": {}}, "spec", ONE_OF_MONITOR, id="slo-and-drift"),
     pytest.param({"slo": None}, "spec", ONE_OF_MONITOR, id="none-of-the-three"),
@@ -175,6 +186,10 @@ MONITORS_REFUSED = [
     ),
     pytest.param({"slo": None, "drift": {"minEffect": "1.1"}}, "spec.drift.minEffect", EFFECT, id="an-effect-above-1"),
     pytest.param({"slo": None, "drift": {"minEffect": "-1"}}, "spec.drift.minEffect", EFFECT, id="a-negative-effect"),
+    pytest.param(webhook("ftp://checks.risk.svc/x"), "spec.webhook.url", WEBHOOK_URL, id="a-webhook-by-ftp"),
+    pytest.param(webhook("http://user:word@a/b"), "spec.webhook.url", WEBHOOK_URL, id="a-webhook-with-a-user"),
+    pytest.param(webhook(timeout="5m"), "spec.webhook.timeout", WEBHOOK_TIMEOUT, id="a-webhook-that-takes-long"),
+    pytest.param(webhook(interval="1s"), "spec.webhook.interval", WEBHOOK_INTERVAL, id="a-webhook-asked-too-often"),
     pytest.param({"slo": None, "drift": {"guardEffect": "2"}}, "spec.drift.guardEffect", GUARD, id="a-guard-above-1"),
     pytest.param({"slo": None, "drift": {"alpha": "0"}}, "spec.drift.alpha", ALPHA, id="no-false-alarm-budget"),
     pytest.param({"slo": None, "drift": {"alpha": "0.6"}}, "spec.drift.alpha", ALPHA, id="more-false-alarms-than-not"),
@@ -202,6 +217,8 @@ MONITORS_ADMITTED = [
     pytest.param({"slo": {"limits": {"max": "${maxMs}"}}, "parameters": {"maxMs": "80"}}, id="a-limit-by-parameter"),
     pytest.param({"slo": {"limits": None, "compare": {"maxRatio": "1.5"}}}, id="compared-only"),
     pytest.param({"slo": {"compare": {"maxDifference": "1e-3", "confidence": "0.5"}}}, id="limits-and-compare"),
+    pytest.param(webhook(), id="webhook-by-default"),
+    pytest.param(webhook("http://a", timeout="60s", interval="1h"), id="webhook"),
     pytest.param({"slo": {"window": "1s"}}, id="the-shortest-window"),
     pytest.param({"slo": {"window": "24h"}}, id="the-longest-window"),
     pytest.param({"slo": None, "drift": {}}, id="drift-by-default"),

@@ -72,7 +72,7 @@ async def test_since_when_it_fails_is_not_forgotten_with_the_process(rig: Rig) -
         async with rig.operating():
             await rig.says("MonitorsPassing", reasons.BREACHED)
             revision = await rig.get(MODEL_REVISIONS, "scorer-r2")
-            assert revision["status"]["breached"] == first
+            assert [item["since"] for item in revision["status"]["breached"]] == [item["since"] for item in first]
             answering(rig)
             await rig.says("MonitorsPassing", reasons.ALL_PASSING)
             revision = await rig.get(MODEL_REVISIONS, "scorer-r2")

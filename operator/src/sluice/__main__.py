@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from sluice import __version__
 from sluice.api.sender import WeakKeyError, read_keys
-from sluice.edges import anchor, metrics
+from sluice.edges import anchor, metrics, webhook
 from sluice.edges.evidence import EvidenceReader
 from sluice.edges.kinds import MODEL_DEPLOYMENTS
 from sluice.edges.kube import Kube, own_namespace
@@ -96,6 +96,16 @@ def parser() -> argparse.ArgumentParser:
         default=environment("SIGNING_KEY", ""),
         help=f"PEM file with the private key that records are signed with (default: {SIGNING_KEY}, if there is one)",
     )
+    option(
+        "--webhook-hosts",
+        default=environment("WEBHOOK_HOSTS", ""),
+        help="hosts that webhook monitors may name, with commas between and * for anything; empty for none",
+    )
+    option(
+        "--webhook-key",
+        default=environment("WEBHOOK_KEY", ""),
+        help="file with the key that questions to webhooks are signed with (whsec_…); empty for no signature",
+    )
     option("--tick", type=float, default=float(environment("TICK", "5")), help="seconds between rounds of verdicts")
     option("--resync", type=float, default=float(environment("RESYNC", "300")), help="seconds between full lists")
     option("--workers", type=int, default=int(environment("WORKERS", "8")), help="reconciles at a time")
@@ -144,6 +154,8 @@ async def serve(options: argparse.Namespace, sealing: Sealing) -> NoReturn:
         monitor_url=options.monitor_url,
         logger_url=options.logger_url or None,
         sender_key=_read_sender_key(options.sender_keys),
+        webhook_hosts=tuple(filter(None, options.webhook_hosts.split(","))),
+        webhook_key=_webhook_key(options.webhook_key),
         tick=options.tick,
         resync=options.resync,
         workers=options.workers,
@@ -179,6 +191,17 @@ def _read_sender_key(path: str) -> bytes | None:
         return read_keys(Path(path).read_text())[0]
     except (OSError, WeakKeyError) as error:
         sys.exit(f"sender keys: {error}")
+
+
+def _webhook_key(path: str) -> Path | None:
+    """The file of the key for webhooks, tried once; a bad one ends the process."""
+    if not path:
+        return None
+    try:
+        webhook.read_key(Path(path))
+    except webhook.WebhookKeyError as error:
+        sys.exit(f"webhook key: {error}")
+    return Path(path)
 
 
 async def _lead(kube: Kube, options: argparse.Namespace, operate: Callable[[], Awaitable[None]]) -> None:

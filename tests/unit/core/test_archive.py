@@ -73,6 +73,7 @@ def test_the_decision_that_moves_records_can_be_decided_again() -> None:
     cluster = governed()
     while cluster.revisions[NAME].status.archived is None:
         flip(cluster)
+    assert records.chain_problem(cluster.revisions[NAME].spec, cluster.revisions[NAME].status) == ""
     told = everything(cluster)
     assert told[-1].kind is RecordKind.ARCHIVED
     assert list(replay.replay(NAME, told, cluster.evidence.get)) == []

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from sluice.api.modeldeployment import ModelReference, OnDeadline
+from sluice.api.modeldeployment import ModelReference, MonitorKind, OnDeadline
+from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.verdict import Verdict
 from sluice.core import reasons
 from sluice.core.plan import Evaluation
@@ -191,6 +192,18 @@ def test_a_paused_release_still_falls_when_a_gate_fails() -> None:
     cluster.oracle = says(Verdict.FAIL, "error-rate")
     cluster.tick()
     assert cluster.phase("scorer-r2") == "RolledBack"
+
+
+def test_a_webhook_that_says_fail_takes_the_traffic_back() -> None:
+    cluster = released()
+    asked = ModelMonitorSpec.model_validate({"webhook": {"url": "https://checks.risk.svc/fraud"}})
+    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = asked
+    cluster.ask(spec("2"))
+    cluster.run(90)
+    cluster.oracle = lambda wanted, _now: Verdict.FAIL if wanted.use.name == "error-rate" else Verdict.PASS
+    cluster.tick()
+    assert cluster.phase("scorer-r2") == "RolledBack"
+    assert cluster.condition("Promoted") == ("False", reasons.WEBHOOK_FAILED)
 
 
 def test_a_crashing_workload_never_gets_traffic() -> None:

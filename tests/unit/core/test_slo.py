@@ -453,6 +453,22 @@ def test_what_the_buckets_cannot_tell_from_what_is_allowed_passes_and_says_so() 
     assert judge(RACE, histogram=[*buckets("fraud-r2", 0, 800, 900, 900, 900), *quick]).verdict is FAIL
 
 
+@pytest.mark.parametrize(("requests", "verdict"), [(50, HOLD), (100, HOLD), (2000, FAIL)])
+def test_what_more_requests_alike_would_show_is_not_passed_for_their_want(requests: int, verdict: Verdict) -> None:
+    """12 % are beyond 50, and of stable's 6 % beyond 10: that tells, from some number of requests on."""
+    quick = buckets("fraud-r1", *(requests * part for part in (0.94, 1, 1, 1, 1)))
+    found = judge(RACE, histogram=[*buckets("fraud-r2", *(requests * part for part in (0.5, 0.88, 1, 1, 1))), *quick])
+    assert found.verdict is verdict, found.message
+
+
+def test_a_tail_beyond_the_last_bucket_is_not_passed_for_too_few_above_it() -> None:
+    """Of 1000 requests 60 hang, of stable's 40 take more than 100: how much longer nobody knows."""
+    close = level(histogram="histogram", quantile="0.95", compare={"maxRatio": "1.05"})
+    slow = buckets("fraud-r1", 0, 0, 940, 1000, 1000)
+    found = judge(close, histogram=[*buckets("fraud-r2", 0, 0, 940, 940, 1000), *slow])
+    assert (found.verdict, found.reason) == (HOLD, reasons.BEYOND_BUCKETS)
+
+
 @pytest.mark.parametrize("share", ["0", "1", "1.5", "-0.5"])
 def test_a_quantile_that_is_none_is_refused(share: str) -> None:
     use = MonitorUse(name="latency", parameters={"share": share})

@@ -7,15 +7,26 @@ from typing import Any
 
 import pytest
 
-from sluice.api.modeldeployment import ModelDeploymentSpec, MonitorMode, MonitorUse, OnBreach, Watch
+from sluice.api.modeldecision import Action
+from sluice.api.modeldeployment import (
+    ModelDeploymentSpec,
+    MonitorKind,
+    MonitorMode,
+    MonitorUse,
+    OnBreach,
+    Serving,
+    Watch,
+)
 from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind
 from sluice.api.verdict import Verdict
 from sluice.core import reasons
 from sluice.core.decide import decide
 from sluice.core.plan import Evaluation
+from sluice.core.world import Resolving, Workload, WorkloadState
 from tests.unit.core.crashes import crashes
-from tests.unit.core.simulation import Cluster, Oracle, passing, spec, steps
+from tests.unit.core.people import decide as decide_as
+from tests.unit.core.simulation import STARTING, Cluster, Oracle, passing, spec, steps
 from tests.unit.core.test_records import kinds, sound
 
 QUICK = steps("50 20s", "100")
@@ -51,7 +62,10 @@ def test_what_serves_is_measured_by_the_levels_that_can_speak_alone() -> None:
     assert (wanted.revision, wanted.use.name, wanted.stable, wanted.weight) == ("scorer-r2", "error-rate", None, 100)
     assert wanted.since == cluster.revisions["scorer-r2"].status.promoted_at
     assert cluster.condition("MonitorsPassing") == ("True", reasons.ALL_PASSING)
-    assert [(r.name, r.verdict) for r in cluster.status.monitors or []] == [("error-rate", Verdict.PASS)]
+    assert [(r.name, r.verdict) for r in cluster.status.monitors or []] == [
+        ("workload-health", Verdict.PASS),
+        ("error-rate", Verdict.PASS),
+    ]
 
 
 def test_nothing_is_measured_where_nobody_asks_for_it() -> None:
@@ -90,11 +104,37 @@ def test_what_cannot_tell_makes_no_breach_and_ends_none(verdict: Verdict) -> Non
     cluster.oracle = saying(Verdict.FAIL)
     cluster.run(30)
     cluster.oracle = saying(verdict)
-    cluster.run(60)
+    cluster.run(40)
     assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
     cluster.oracle = saying(Verdict.FAIL)
     cluster.run(5)
     assert RecordKind.BREACHED in kinds(cluster, "scorer-r2"), "it has not passed since it first failed"
+
+
+@pytest.mark.parametrize("silence", ["inconclusive", "no-operator"])
+def test_two_bad_moments_with_a_long_silence_in_between_are_no_breach(silence: str) -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(20)
+    cluster.oracle = saying(Verdict.INCONCLUSIVE)
+    if silence == "inconclusive":
+        cluster.run(3600, every=30)
+    else:
+        cluster.now += timedelta(hours=1)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(50)
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
+    cluster.run(20)
+    assert RecordKind.BREACHED in kinds(cluster, "scorer-r2")
+
+
+def test_before_it_is_a_breach_it_is_noted_a_few_times_only() -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(5)
+    before = cluster.writes
+    cluster.run(50, every=1)
+    assert cluster.writes - before <= 3
 
 
 def test_a_breach_is_told_once_put_on_record_and_over_when_it_passes() -> None:
@@ -130,10 +170,148 @@ def test_after_a_breach_the_traffic_returns_to_the_revision_before() -> None:
     assert cluster.share("scorer-r1") == pytest.approx(100, abs=0.001)
     assert cluster.status.stable_revision == "scorer-r1"
     assert cluster.status.phase == "Degraded"
-    assert "for scorer-r2 breached its monitors; the spec asks for version 2" in (cluster.status.message or "")
+    assert "scorer-r2 breached error-rate, and the traffic returned to scorer-r1" in (cluster.status.message or "")
+    assert cluster.condition("Promoted") == ("False", reasons.RETURNED)
+    assert cluster.condition("MonitorsPassing") == ("True", reasons.ALL_PASSING)
     assert kinds(cluster, "scorer-r1")[-2:] == [RecordKind.REUSED, RecordKind.PROMOTED]
     assert kinds(cluster, "scorer-r2")[-2:] == [RecordKind.BREACHED, RecordKind.REPLACED]
     sound(cluster)
+
+
+def test_the_breach_is_over_when_the_spec_agrees() -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    cluster.ask(asked("1"))
+    assert cluster.status.phase == "Healthy"
+    assert cluster.condition("Promoted")[0] == "True"
+    sound(cluster)
+
+
+@pytest.mark.parametrize("why", ["a person", "the spec"])
+def test_it_never_goes_to_a_later_revision_that_was_left_on_purpose(why: str) -> None:
+    cluster = at_rest()
+    if why == "a person":
+        decide_as(cluster, "olga@bank.example", Action.ROLLBACK, "scorer-r1")
+    else:
+        cluster.ask(asked("1"))
+    cluster.run(30)
+    assert cluster.status.stable_revision == "scorer-r1"
+    cluster.oracle = saying(Verdict.FAIL, "scorer-r1")
+    cluster.run(300)
+    assert cluster.status.stable_revision == "scorer-r1"
+    assert cluster.condition("MonitorsPassing") == ("False", reasons.BREACHED)
+
+
+def test_an_edit_that_cannot_be_acted_on_yet_is_acted_on_after_the_return() -> None:
+    cluster = at_rest()
+    cluster.resolution = Resolving()
+    cluster.ask(asked("3"))
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    assert cluster.status.stable_revision == "scorer-r1"
+    cluster.resolution = None
+    cluster.run(120)
+    assert cluster.status.stable_revision == "scorer-r3"
+    assert cluster.revisions["scorer-r3"].spec.model.version == "3"
+
+
+def test_it_returns_after_a_release_that_failed_too() -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.FAIL, "scorer-r3")
+    cluster.ask(asked("3"))
+    cluster.run(60)
+    assert cluster.phase("scorer-r3") == "RolledBack"
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    assert cluster.status.stable_revision == "scorer-r1"
+    assert any("scorer-r1 takes over" in event.message for event in cluster.events)
+
+
+def test_what_cannot_be_told_by_the_version_is_told_too() -> None:
+    """The same version, served another way."""
+    cluster = at_rest()
+    serving = Serving(model_format="sklearn", runtime="another")
+    cluster.ask(cluster.spec.model_copy(update={"serving": serving}))
+    cluster.run(120)
+    assert cluster.status.stable_revision == "scorer-r3"
+    cluster.oracle = saying(Verdict.FAIL, "scorer-r3")
+    cluster.run(90)
+    assert cluster.status.stable_revision == "scorer-r2"
+    assert cluster.status.phase == "Degraded"
+    assert cluster.condition("Promoted") == ("False", reasons.RETURNED)
+
+
+def test_while_the_next_release_waits_what_serves_is_watched_and_nothing_is_taken_from_it() -> None:
+    cluster = at_rest()
+    cluster.ready_after = timedelta(hours=1)
+    cluster.ask(asked("3"))
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(120)
+    assert cluster.phase("scorer-r3") == "Pending"
+    assert cluster.condition("MonitorsPassing") == ("False", reasons.BREACHED)
+    assert any("it serves on until scorer-r3 is released" in event.message for event in cluster.events)
+    cluster.ready_after = timedelta(0)
+    cluster.run(10)
+    assert cluster.phase("scorer-r3") == "Progressing"
+    assert cluster.condition("MonitorsPassing") == ("False", reasons.BREACHED), "it is as bad as before"
+    cluster.run(60)
+    assert cluster.status.stable_revision == "scorer-r3"
+    assert cluster.condition("MonitorsPassing")[0] != "False"
+
+
+def test_a_gauge_whose_definition_is_gone_cannot_tell_and_ends_nothing() -> None:
+    cluster = at_rest(OnBreach.ALERT)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    cluster.monitors.pop((MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"))
+    cluster.run(60)
+    assert cluster.condition("MonitorsPassing") == ("False", reasons.BREACHED)
+    results = {result.name: (result.verdict, result.reason) for result in cluster.status.monitors or []}
+    assert results["error-rate"] == (Verdict.ERROR, reasons.MONITOR_NOT_FOUND)
+
+
+def test_nothing_is_taken_back_while_nobody_can_tell() -> None:
+    cluster = at_rest(OnBreach.ALERT)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    cluster.oracle = saying(Verdict.ERROR)
+    cluster.run(10)
+    cluster.ask(asked("2", OnBreach.ROLLBACK))
+    cluster.run(120)
+    assert cluster.status.stable_revision == "scorer-r2"
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(10)
+    assert cluster.status.stable_revision == "scorer-r1"
+
+
+def test_it_waits_for_the_revision_before_to_be_ready() -> None:
+    cluster = at_rest()
+    cluster.broken["scorer-r1"] = STARTING
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(90)
+    assert cluster.status.stable_revision == "scorer-r2"
+    assert any("it serves on until scorer-r1 is ready" in event.message for event in cluster.events)
+    del cluster.broken["scorer-r1"]
+    cluster.run(10)
+    assert cluster.status.stable_revision == "scorer-r1"
+
+
+def test_a_workload_without_a_pod_that_answers_is_a_breach() -> None:
+    cluster = at_rest()
+    cluster.oracle = saying(Verdict.INCONCLUSIVE)
+    cluster.broken["scorer-r2"] = Workload(WorkloadState.FAILED, "CrashLoopBackOff", "exit code 1", restarts=9)
+    cluster.run(90)
+    assert cluster.status.stable_revision == "scorer-r1"
+    assert "no pod answers: exit code 1" in cluster.revisions["scorer-r2"].status.records[-2].message
+
+
+def test_restarts_over_time_and_a_pod_that_is_replaced_are_none() -> None:
+    cluster = at_rest()
+    cluster.broken["scorer-r2"] = Workload(WorkloadState.STARTING, "Rolling", "1 of 2 pods ready", 40, available=1)
+    cluster.run(300)
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
+    assert cluster.condition("MonitorsPassing")[0] == "Unknown"
 
 
 def test_it_never_returns_to_a_revision_that_breached_itself() -> None:
@@ -174,14 +352,15 @@ def test_a_breach_stands_while_the_next_is_released_and_watching_goes_on_when_it
     cluster = at_rest(OnBreach.ALERT)
     cluster.oracle = saying(Verdict.FAIL)
     cluster.run(90)
-    cluster.oracle = saying(Verdict.FAIL, "scorer-r3")
+    cluster.oracle = lambda wanted, _now: Verdict.FAIL if wanted.use.name == "error-rate" else Verdict.PASS
     cluster.ask(asked("3", OnBreach.ALERT))
-    cluster.run(20)
-    assert [b.monitor for b in cluster.revisions["scorer-r2"].status.breached] == ["error-rate"]
-    cluster.run(120)
+    cluster.run(60)
     assert cluster.phase("scorer-r3") == "RolledBack"
     assert cluster.status.stable_revision == "scorer-r2"
-    assert RecordKind.RECOVERED in kinds(cluster, "scorer-r2")
+    assert [b.monitor for b in cluster.revisions["scorer-r2"].status.breached] == ["error-rate"]
+    cluster.oracle = passing
+    cluster.run(10)
+    assert kinds(cluster, "scorer-r2")[-1] is RecordKind.RECOVERED
     cluster.oracle = saying(Verdict.FAIL)
     cluster.run(90)
     assert cluster.condition("MonitorsPassing") == ("False", reasons.BREACHED)
@@ -225,7 +404,7 @@ def test_an_observing_monitor_breaches_nothing() -> None:
     cluster.oracle = saying(Verdict.FAIL)
     cluster.run(300)
     assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
-    assert [r.verdict for r in cluster.status.monitors or []] == [Verdict.FAIL]
+    assert [r.verdict for r in cluster.status.monitors or []] == [Verdict.PASS, Verdict.FAIL]
 
 
 def test_an_answer_from_before_the_promotion_says_nothing() -> None:

@@ -67,13 +67,14 @@ def test_what_governance_says_is_exposed_while_it_says_it() -> None:
 
 
 def test_what_serves_has_breached_where_the_condition_says_so_with_that_reason() -> None:
-    def saying(name: str, status: str, reason: str) -> dict[str, Any]:
-        said = {"type": "MonitorsPassing", "status": status, "reason": reason}
+    def saying(name: str, status: str, reason: str, kind: str = "MonitorsPassing") -> dict[str, Any]:
+        said = {"type": kind, "status": status, "reason": reason}
         return deployment(name=name) | {"status": {"conditions": [said]}}
 
     items = [
         saying("bad", "False", "Breached"),
         saying("rolled-back", "False", "OutsideLimits"),
+        saying("left", "False", "ReturnedAfterBreach", "Promoted"),
         saying("good", "True", "AllPassing"),
         deployment(name="new") | {"status": {}},
     ]
@@ -85,7 +86,7 @@ def test_what_serves_has_breached_where_the_condition_says_so_with_that_reason()
         )
         for item in items
     }
-    assert found == {"bad": 1, "rolled-back": 0, "good": 0, "new": 0}
+    assert found == {"bad": 1, "left": 1, "rolled-back": 0, "good": 0, "new": 0}
 
 
 def test_the_figures_of_a_monitor_are_let_go() -> None:

@@ -32,6 +32,27 @@ class PlayedPrometheus:
 
 
 @dataclass
+class PlayedWebhooks:
+    """Gives one verdict to everyone, or raises."""
+
+    verdict: Verdict | Exception = Verdict.PASS
+    asked: list[Evaluation] = field(default_factory=list)
+
+    async def judge(self, wanted: Evaluation, now: datetime) -> MonitorResult:
+        self.asked.append(wanted)
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        return MonitorResult(
+            name=wanted.use.name,
+            verdict=self.verdict,
+            reason="Played",
+            mode=wanted.use.mode,
+            window_start=wanted.since,
+            observed_at=now,
+        )
+
+
+@dataclass
 class PlayedDrift:
     """Gives one verdict to everyone, or raises."""
 

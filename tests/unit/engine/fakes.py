@@ -36,7 +36,7 @@ from sluice.engine.resync import Offers
 from sluice.engine.rules import Rules
 from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
-from tests.unit.engine.answers import PlayedDrift, PlayedJudge, PlayedPrometheus
+from tests.unit.engine.answers import PlayedDrift, PlayedJudge, PlayedPrometheus, PlayedWebhooks
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -242,7 +242,10 @@ class Engine:
         self.judge = PlayedJudge()
         self.rules = Rules(self.judge, self.queue.add, self.seconds)
         actor = Actor(self.store, kube, None, refusals, lambda _key, event: self.told.append(event))
-        self.evaluator = Evaluator(self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [])
+        self.webhooks = PlayedWebhooks()
+        self.evaluator = Evaluator(
+            self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [], self.webhooks
+        )
         self.sealer = Sealer(
             store=self.store,
             kube=kube,

@@ -18,7 +18,9 @@ KIND = CLUSTER_MODEL_MONITORS
 
 @pytest.fixture
 def dry_run(engine: Engine, kube: FakeKube, time: Time) -> DryRun:
-    return DryRun(engine.store, kube, engine.evaluator, time)
+    return DryRun(
+        engine.store, kube, engine.evaluator, time, lambda url: "" if "checks.risk.svc" in url else "not asked"
+    )
 
 
 def monitor(kube: FakeKube, **spec: Any) -> None:
@@ -45,6 +47,18 @@ async def test_what_prometheus_says_is_said(
 ) -> None:
     engine.prometheus.default = answer
     monitor(kube)
+    await dry_run.all(KIND, again=False)
+    assert (ready(kube)["status"], ready(kube)["reason"]) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("host", "status", "reason"),
+    [("checks.risk.svc", "True", "HostAllowed"), ("elsewhere.example", "False", "WebhookNotAllowed")],
+)
+async def test_of_a_webhook_it_is_said_whether_it_will_be_asked(
+    dry_run: DryRun, kube: FakeKube, host: str, status: str, reason: str
+) -> None:
+    monitor(kube, webhook={"url": f"https://{host}/fraud"})
     await dry_run.all(KIND, again=False)
     assert (ready(kube)["status"], ready(kube)["reason"]) == (status, reason)
 

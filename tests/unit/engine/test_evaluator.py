@@ -19,7 +19,7 @@ from sluice.core.slo import Sample, Vector
 from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
 from sluice.engine.evaluator import Evaluator
 from sluice.engine.store import Key
-from tests.unit.engine.answers import PlayedDrift, PlayedPrometheus
+from tests.unit.engine.answers import PlayedDrift, PlayedPrometheus, PlayedWebhooks
 from tests.unit.engine.fakes import START, Time
 
 ERRORS = ModelMonitorSpec(
@@ -63,7 +63,10 @@ class Rounds:
         self.prometheus = PlayedPrometheus(answers={"sum by (namespace, revision) (all)": [requests(100)]})
         self.drift = PlayedDrift()
         self.woken: list[Key] = []
-        self.evaluator = Evaluator(self.prometheus, self.drift, self.time, self.woken.append, lambda _key, _name: [])
+        self.webhooks = PlayedWebhooks()
+        self.evaluator = Evaluator(
+            self.prometheus, self.drift, self.time, self.woken.append, lambda _key, _name: [], self.webhooks
+        )
 
     async def tick(self) -> list[Key]:
         """One round; who was woken by it."""
@@ -226,3 +229,40 @@ async def test_an_unforeseen_answer_of_the_drift_service_is_an_error_and_not_a_s
     rounds.evaluator.want(KEY, (evaluation(DRIFT),))
     assert await rounds.tick() == [KEY]
     assert rounds.verdict() is Verdict.ERROR
+
+
+WEBHOOK = ModelMonitorSpec.model_validate({"webhook": {"url": "http://checks.risk.svc/fraud", "interval": "20s"}})
+
+
+async def test_a_webhook_is_asked_at_once_and_then_once_an_interval(rounds: Rounds) -> None:
+    rounds.evaluator.want(KEY, (evaluation(WEBHOOK),))
+    assert await rounds.tick() == [KEY]
+    assert rounds.verdict() is Verdict.PASS
+    for _ in range(8):  # of 5 s
+        assert await rounds.tick() == []
+    assert len(rounds.webhooks.asked) == 3
+    rounds.webhooks.verdict = Verdict.FAIL
+    woken = [await rounds.tick() for _ in range(4)]
+    assert woken.count([KEY]) == 1
+    assert rounds.verdict() is Verdict.FAIL
+
+
+async def test_at_the_next_step_a_webhook_is_asked_anew(rounds: Rounds) -> None:
+    first = evaluation(WEBHOOK)
+    rounds.evaluator.want(KEY, (first,))
+    await rounds.tick()
+    rounds.evaluator.want(KEY, (replace(first, since=rounds.time(), weight=50),))
+    await rounds.tick()
+    assert [asked.weight for asked in rounds.webhooks.asked] == [None, 50]
+    rounds.evaluator.want(KEY, ())
+    rounds.evaluator.want(KEY, (first,))
+    await rounds.tick()
+    assert len(rounds.webhooks.asked) == 3
+
+
+async def test_what_nobody_foresaw_of_a_webhook_is_an_error_and_does_not_end_the_round(rounds: Rounds) -> None:
+    rounds.webhooks.verdict = RuntimeError("surprise")
+    rounds.evaluator.want(KEY, (evaluation(WEBHOOK), evaluation(use="errors")))
+    await rounds.tick()
+    assert rounds.verdict() is Verdict.ERROR
+    assert rounds.verdict(use="errors") is not Verdict.ERROR

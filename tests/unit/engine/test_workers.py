@@ -63,7 +63,7 @@ async def test_a_conflict_reads_again_and_forgets_what_is_gone(engine: Engine, k
 
 async def test_a_new_monitor_is_tried_at_once(engine: Engine, kube: FakeKube, time: Time) -> None:
     engine.prometheus.default = [Sample({}, 1.0)]
-    dry_run = DryRun(engine.store, kube, engine.evaluator, time)
+    dry_run = DryRun(engine.store, kube, engine.evaluator, time, lambda _url: "")
     running = asyncio.create_task(dry_run.run())
     await asyncio.sleep(0)
     spec = {"slo": {"bad": "bad", "total": "total", "limits": {"max": "0.01"}}}

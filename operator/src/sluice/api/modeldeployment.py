@@ -282,10 +282,10 @@ class Watch(Resource):
     """The gauges go on after the promotion, on what serves."""
 
     sustained: Duration = timedelta(minutes=5)
-    """How long a gate must fail, without a pass in between, before that is a breach. A bad minute is none."""
+    """How long a gate must fail, without a pass or as long a silence in between, before that is a breach."""
     on_breach: OnBreach = OnBreach.ALERT
     """Alert says so: MonitorsPassing is False, and the alert SluiceModelBreached fires. Rollback also returns to the
-    revision before, while that still runs (rollout.rollbackWindow)."""
+    revision before, while that still runs (rollout.rollbackWindow); then Promoted is False."""
 
 
 class Governance(Resource):

@@ -149,13 +149,50 @@ class Workload(Resource):
     """A workload that is not ready after this long fails."""
 
 
-class ModelMonitorSpec(Resource):
-    """Exactly one of slo, drift or workload."""
+class Webhook(Resource):
+    """A verdict that somebody else's service gives: it is told what is released, and answers.
+
+    The question is a POST of JSON, signed as Standard Webhooks have it; the answer is ``{"verdict": "Pass"}``, Fail or
+    Inconclusive, with ``message``, ``value`` and ``samples`` if it likes. Anything else is an Error, which holds.
+    """
 
     rules = (
         Rule(
-            "[has(self.slo), has(self.drift), has(self.workload)].exists_one(given, given)",
-            "a monitor is exactly one of slo, drift or workload; make one monitor for each",
+            "duration(self.timeout) >= duration('1s') && duration(self.timeout) <= duration('60s')",
+            "must be between 1s and 60s; a service that takes longer answers Inconclusive until it knows",
+            field=".timeout",
+        ),
+        Rule(
+            "duration(self.interval) >= duration('5s') && duration(self.interval) <= duration('1h')",
+            "must be between 5s and 1h",
+            field=".interval",
+        ),
+    )
+
+    url: Annotated[
+        str,
+        Field(min_length=1, max_length=2048),
+        Matching(
+            "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?][!$-&(-~]*)?$",
+            "must be an http or https URL without a user or a fragment",
+        ),
+    ]
+    """Where it is asked. The operator asks hosts that the chart's operator.webhooks.hosts names, and no others."""
+    timeout: Duration = timedelta(seconds=10)
+    """How long one try may take."""
+    retries: Annotated[int, Field(ge=0, le=5)] = 2
+    """More tries where nobody answers, or with 429 or 5xx. Then the verdict is Error, until it is asked again."""
+    interval: Duration = timedelta(seconds=30)
+    """How long an answer stands before it is asked again. At the beginning of a step it is asked at once."""
+
+
+class ModelMonitorSpec(Resource):
+    """Exactly one of slo, drift, workload or webhook."""
+
+    rules = (
+        Rule(
+            "[has(self.slo), has(self.drift), has(self.workload), has(self.webhook)].exists_one(given, given)",
+            "a monitor is exactly one of slo, drift, workload or webhook; make one monitor for each",
         ),
         Rule(
             "!has(self.parameters) || self.parameters.all(name, name.matches('^[A-Za-z][A-Za-z0-9_]*$'))",
@@ -179,6 +216,8 @@ class ModelMonitorSpec(Resource):
     """A comparison of behaviour by the drift service."""
     workload: Workload | None = None
     """The health of the revision's pods."""
+    webhook: Webhook | None = None
+    """What a service of your own says."""
 
 
 class ModelMonitorStatus(Resource):

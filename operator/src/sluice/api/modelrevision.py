@@ -138,6 +138,8 @@ class Failing(Resource):
     """Its name."""
     since: Time
     """Since when, without a pass in between."""
+    seen_at: Time
+    """A time at which it was seen to fail; not the last one, which would be a write each time it is seen."""
 
 
 class ModelRevisionStatus(Resource):

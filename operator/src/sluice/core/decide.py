@@ -37,9 +37,8 @@ def decide(world: World, now: datetime) -> Plan:
         events=tuple(draft.events),
         questions=draft.questions,
         evaluations=(
-            gates.evaluations(world, draft.revisions, candidate, draft.stable, now)
-            if candidate
-            else watch.evaluations(draft)
+            *(gates.evaluations(world, draft.revisions, candidate, draft.stable, now) if candidate else ()),
+            *watch.evaluations(draft),
         ),
         requeue_after=draft.requeue_after,
     )

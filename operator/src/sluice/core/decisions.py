@@ -216,7 +216,13 @@ def _return(draft: Draft, decision: Decision, revision: Revision) -> None:
     revision = _accept(draft, decision, revision)
     asked_at = draft.later_than(target.targeted_at if target else None)
     message = f"returned to by {_who(decision)}"
-    revision = draft.update(revision, source=identity.source(draft.world.spec), targeted_at=asked_at)
+    revision = draft.update(
+        revision,
+        source=identity.source(draft.world.spec),
+        targeted_at=asked_at,
+        reason=reasons.ROLLED_BACK_BY_PERSON,
+        message=message,
+    )
     draft.note(revision, RecordKind.REUSED, reasons.ROLLED_BACK_BY_PERSON, message)
     draft.say(reasons.ROLLED_BACK_BY_PERSON, f"{revision.name}: {message}", revision, warn=True)
 

@@ -56,7 +56,7 @@ def judge(world: World, revision: Revision, step: PlannedStep, stable: Revision 
     for use in revision.spec.monitors:
         monitor = world.monitor(use)
         if monitor is None:
-            results.append(_missing_monitor(use))
+            results.append(missing_monitor(use))
         elif monitor.workload is None and steps.applicable(monitor, step, stable):
             results.append(_measured(world, revision, use, monitor, step, record))
     return Judgement(tuple(results))
@@ -102,7 +102,8 @@ def asked_for(revision: Revision) -> datetime:
     return revision.status.started_at or revision.targeted_at
 
 
-def _missing_monitor(use: MonitorUse) -> MonitorResult:
+def missing_monitor(use: MonitorUse) -> MonitorResult:
+    """What a gauge says that nobody has defined."""
     message = f"there is no {use.kind} named {use.name}; create it, or `kubectl get mmon,cmmon` for those there are"
     return MonitorResult(
         name=use.name, verdict=Verdict.ERROR, reason=reasons.MONITOR_NOT_FOUND, message=message, mode=use.mode
@@ -183,6 +184,7 @@ def evaluations(
                 weight=None if step.mirror else step.weight,
                 look=look,
                 alpha=alpha,
+                model=revision.spec.model,
             )
         )
     return tuple(wanted)

@@ -120,29 +120,29 @@ class Race:
         more of them. Two bounds are looked at, those between which the other's quantile lies, each with half of the
         doubt. ``confidence`` is as for :func:`chance.really_more`.
         """
-        upper = self._upper
-        lower = max((bound for bound in self.other.bounds if bound < upper), default=upper)
         return any(
             chance.really_more(
                 (self.suspect.above(limit), self.suspect.total),
                 (self.other.above(bound), self.other.total),
                 confidence=1 - (1 - confidence) / 2,
             )
-            for bound in {lower, upper}
-            if math.isfinite(limit := self._limit(bound))
+            for bound, limit in self._looked_at
         )
 
     @property
     def undecidable(self) -> bool:
-        """Whether more requests alike would not show it either: as far as the buckets tell, what the suspect takes may
-        be allowed."""
-        limit = self._limit(self._upper)
-        return not math.isfinite(limit) or self.suspect.above(limit) <= (1 - self.share) * self.suspect.total
+        """Whether more requests alike would not show it either: at neither bound the suspect has the longer tail."""
+        return not any(
+            self.suspect.above(limit) * self.other.total > self.other.above(bound) * self.suspect.total
+            for bound, limit in self._looked_at
+        )
 
     @property
-    def _upper(self) -> float:
-        """Where the bucket ends that the other's quantile is in."""
-        return self.other.bound_from(self.other.quantile(self.share))
+    def _looked_at(self) -> list[tuple[float, float]]:
+        """The bounds between which the other's quantile lies, each with what the suspect may have there."""
+        upper = self.other.bound_from(self.other.quantile(self.share))
+        lower = max((bound for bound in self.other.bounds if bound < upper), default=upper)
+        return [(b, limit) for b in sorted({lower, upper}) if math.isfinite(limit := self._limit(b))]
 
     def _limit(self, bound: float) -> float:
         """What the suspect may have where the other has a bound, rounded up to a bound."""

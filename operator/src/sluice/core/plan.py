@@ -15,7 +15,7 @@ from sluice.api.base import Condition
 from sluice.api.governanceevidence import EvidenceKind
 from sluice.api.modeldeployment import ModelDeploymentStatus, MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec
-from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus
+from sluice.api.modelrevision import ModelRevisionSpec, ModelRevisionStatus, ResolvedModel
 from sluice.core.governance.custom import Question
 from sluice.core.looks import Look
 from sluice.core.world import RouteIntent
@@ -89,6 +89,8 @@ class Evaluation:
     """Drift only: which look this is."""
     alpha: float | None = None
     """Drift only: the share of the false-alarm budget that this look may spend."""
+    model: ResolvedModel | None = None
+    """What the revision serves, for whom that is told."""
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,11 @@ WINDOW_NOT_FULL = "WindowNotFull"
 NO_STABLE_DATA = "NoStableData"
 QUERY_FAILED = "QueryFailed"
 SOURCE_UNAVAILABLE = "SourceUnavailable"
+WEBHOOK_PASSED = "WebhookPassed"
+WEBHOOK_FAILED = "WebhookFailed"
+WEBHOOK_UNDECIDED = "WebhookUndecided"
+WEBHOOK_UNUSABLE = "WebhookUnusable"
+WEBHOOK_NOT_ALLOWED = "WebhookNotAllowed"
 WORKLOAD_READY = "WorkloadReady"
 
 # Why a workload does not start

@@ -49,7 +49,6 @@ RETIRE_GRACE = timedelta(seconds=30)
 """How long a failed workload is kept, for requests in flight and for `kubectl logs`."""
 
 _NO_ROUTE = "the gateway has not carried out its route yet"
-_FAILURE_REASONS = {"slo": reasons.SLO_BREACHED, "drift": reasons.DRIFT_DETECTED}
 
 
 def advance(draft: Draft) -> None:
@@ -108,11 +107,13 @@ def _return_to(draft: Draft, target: Revision) -> None:
         if not _route_settled(draft):
             return
         target = _enter_lane(draft, target)
-    message = "returned to a revision that was promoted before, within its rollback window"
+    reason, message = reasons.PROMOTED, "returned to a revision that was promoted before, within its rollback window"
+    if target.status.reason == reasons.RETURNED:  # until the spec says so too
+        reason, message = reasons.RETURNED, target.status.message or message
     draft.enter(
         target,
         RevisionPhase.PROMOTED,
-        reasons.PROMOTED,
+        reason,
         message,
         promoted_at=_promotion(draft),
         finished_at=None,
@@ -252,8 +253,12 @@ def _next_step(draft: Draft, revision: Revision, judgement: Judgement) -> None:
 def _kind(draft: Draft, revision: Revision, failure: MonitorResult) -> str:
     for use in revision.spec.monitors:
         monitor = draft.world.monitor(use) if use.name == failure.name else None
-        if monitor is not None and monitor.workload is None:
-            return _FAILURE_REASONS["drift" if monitor.drift else "slo"]
+        if monitor is not None and monitor.slo is not None:
+            return reasons.SLO_BREACHED
+        if monitor is not None and monitor.drift is not None:
+            return reasons.DRIFT_DETECTED
+        if monitor is not None and monitor.webhook is not None:
+            return reasons.WEBHOOK_FAILED
     return reasons.WORKLOAD_UNHEALTHY
 
 

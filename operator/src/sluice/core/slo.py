@@ -309,6 +309,8 @@ def _against_stable(compare: Comparison, candidate: Reading, stable: Reading, va
     if candidate.spread is not None and stable.spread is not None:
         race = Race(candidate.spread.histogram, stable.spread.histogram, candidate.spread.share, allowed)
         worse = race.lost(confidence)
+        if not worse and candidate.spread.beyond:
+            return _beyond(figures)
         if not worse and race.undecidable:
             return Finding(Verdict.PASS, reasons.WITHIN_LIMITS, f"{figures}: by no more than the buckets can tell")
     elif candidate.bad is not None and stable.bad is not None:

@@ -142,10 +142,14 @@ def _release(draft: Draft, judgement: Judgement | None) -> tuple[Phase, str]:
 def _settled(draft: Draft, stable: Revision) -> tuple[Phase, str]:
     """The target serves; but a person may have returned to a model that the spec does not ask for."""
     asked, served = draft.world.spec.model.version, stable.spec.model.version
-    if asked is not None and asked != served:
-        why = "a person returned to it" if (left := watch.left(draft)) is None else f"{left.name} breached its monitors"
+    if stable.status.reason == reasons.RETURNED:
         return Phase.DEGRADED, (
-            f"{stable.name} (version {served}) serves all the traffic, for {why}; the spec asks for "
+            f"{stable.name} (version {served}) serves all the traffic: {stable.status.message}. The spec still asks "
+            "for another: state what serves, to agree, or something else to release that"
+        )
+    if asked is not None and asked != served:
+        return Phase.DEGRADED, (
+            f"{stable.name} (version {served}) serves all the traffic, for a person returned to it; the spec asks for "
             f"version {asked}: state version {served} to agree, or another to release that"
         )
     return Phase.HEALTHY, f"{stable.name} serves all the traffic"
@@ -244,7 +248,9 @@ def _resolved(draft: Draft) -> Says:
 
 
 def _monitors(draft: Draft, judgement: Judgement | None) -> Says:
-    judgement = judgement or _last_judgement(draft)
+    stable, judgement = draft.stable, judgement or _last_judgement(draft)
+    if stable is not None and stable.status.breached and (judgement is None or judgement.failure is None):
+        return Says(FALSE, reasons.BREACHED, f"{stable.name}: {_failing(stable.status.breached)}")
     if judgement is None:
         return Says(UNKNOWN, reasons.NO_MONITORS, "no monitor has been read yet")
     if judgement.verdict is Verdict.PASS:
@@ -280,6 +286,8 @@ def _promoted(draft: Draft) -> Says:
         return Says(UNKNOWN if problem.transient else FALSE, problem.reason, problem.message)
     assert target is not None, "a spec without a problem has a revision, or one is being created"
     if stable is not None and target.name == stable.name:
+        if stable.status.reason == reasons.RETURNED:
+            return Says(FALSE, reasons.RETURNED, stable.status.message or "")
         return Says(TRUE, reasons.PROMOTED, f"{stable.name}: {stable.status.message or 'promoted'}")
     return Says(FALSE, target.status.reason or reasons.ROLLED_BACK, f"{target.name}: {target.status.message}")
 

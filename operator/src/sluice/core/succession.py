@@ -54,7 +54,9 @@ def follow_spec(draft: Draft) -> None:
     reusable = _reusable(draft, workload)
     if reusable is not None:
         message = f"the spec asks for {reusable.name} again, which still runs"
-        reusable = draft.update(reusable, source=source, targeted_at=asked_at)
+        reusable = draft.update(
+            reusable, source=source, targeted_at=asked_at, reason=reasons.REVISION_REUSED, message=message
+        )
         draft.note(reusable, RecordKind.REUSED, reasons.REVISION_REUSED, message)
         draft.say(reasons.REVISION_REUSED, message, reusable)
         return

@@ -1,22 +1,26 @@
 """Watch: what goes on after a promotion. The gauges of a release are read on what serves, as long as it does.
 
 A gate that fails once may have seen a bad minute. One that fails for as long as ``spec.watch.sustained``, without a
-pass in between, is a breach: it is put on record, MonitorsPassing becomes False and, where the spec says so, the
-traffic goes back to the revision before, while that still runs.
+pass and without as long a silence in between, is a breach: it is put on record, MonitorsPassing becomes False and,
+where the spec says so, the traffic goes back to the revision before, while that still runs.
 
-Only service levels with limits of their own are watched. Drift, and service levels that only compare, need another
-revision in the same traffic to compare with; there is none at rest, and a training reference in its place holds good
-models back.
+Watched are the workload, service levels with limits of their own, and webhooks. Drift, and service levels that only
+compare, need another revision in the same traffic to compare with; there is none at rest, and a training reference in
+its place holds good models back.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import NamedTuple
+
 from sluice.api.base import format_time
 from sluice.api.modeldeployment import MonitorUse, OnBreach
+from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import Failing, RevisionPhase
 from sluice.api.record import RecordKind
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import identity, lanes, reasons, steps
+from sluice.core import gates, lanes, reasons, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
 from sluice.core.plan import Evaluation
@@ -24,12 +28,15 @@ from sluice.core.steps import PlannedStep, StepKind
 from sluice.core.world import Revision, WorkloadState
 
 _SERVING = PlannedStep(StepKind.WEIGHT, weight=100)
+_NOTES = 4
+"""How often it is noted within spec.watch.sustained that a gauge still fails."""
 
 
 def watched(draft: Draft) -> Revision | None:
-    """The revision that is watched: it has all the traffic, and no release is in progress."""
-    at_rest = draft.candidate is None and draft.create is None
-    return draft.stable if draft.world.spec.watch is not None and at_rest else None
+    """The revision that is watched: what serves, until a candidate has begun to take steps and is measured instead."""
+    candidate = draft.candidate
+    moving = candidate is not None and any(step.started_at is not None for step in candidate.status.steps)
+    return draft.stable if draft.world.spec.watch is not None and not moving else None
 
 
 def evaluations(draft: Draft) -> tuple[Evaluation, ...]:
@@ -51,20 +58,44 @@ def evaluations(draft: Draft) -> tuple[Evaluation, ...]:
             stable_lane=None,
             mirrored=False,
             weight=100,
+            model=revision.spec.model,
         )
         for use in draft.world.spec.monitors
-        if (monitor := draft.world.monitor(use)) is not None
-        and monitor.slo is not None
-        and steps.applicable(monitor, _SERVING, None)
+        if (monitor := draft.world.monitor(use)) is not None and _speaks(monitor)
     )
 
 
 def judge(draft: Draft) -> Judgement | None:
-    """What the gauges say of what serves; None where nothing is watched."""
-    revision, wanted = watched(draft), evaluations(draft)
-    if revision is None or not wanted:
+    """What the gauges say of what serves, its workload first; None where nothing is watched."""
+    revision = watched(draft)
+    if revision is None:
         return None
-    return Judgement(tuple(_measured(draft, revision, item.use) for item in wanted))
+    results = [_workload(draft, revision)]
+    for use in draft.world.spec.monitors:
+        monitor = draft.world.monitor(use)
+        if monitor is None:
+            results.append(gates.missing_monitor(use))
+        elif _speaks(monitor):
+            results.append(_measured(draft, revision, use))
+    return Judgement(tuple(results))
+
+
+def _speaks(monitor: ModelMonitorSpec) -> bool:
+    """Whether a gauge has something to say of a revision that is alone."""
+    measured = monitor.slo is not None or monitor.webhook is not None
+    return measured and steps.applicable(monitor, _SERVING, None)
+
+
+def _workload(draft: Draft, revision: Revision) -> MonitorResult:
+    """Whether any pod answers. Restarts do not count: over months, every pod has some."""
+    use, _ = gates.workload_limits(draft.world, revision)
+    workload = draft.world.workload(revision)
+    verdict, reason, message = Verdict.INCONCLUSIVE, workload.reason, workload.message
+    if workload.state is WorkloadState.READY:
+        verdict, reason, message = Verdict.PASS, reasons.WORKLOAD_READY, "all pods are ready"
+    elif workload.available == 0:
+        verdict, message = Verdict.FAIL, f"no pod answers: {message}"
+    return MonitorResult(name=use.name, verdict=verdict, reason=reason, message=message, observed_at=draft.now)
 
 
 def _measured(draft: Draft, revision: Revision, use: MonitorUse) -> MonitorResult:
@@ -87,16 +118,17 @@ def observe(draft: Draft) -> None:
         return
     verdicts = {result.name: result.verdict for result in judged.gating}
     for before in stable.status.breached:
-        if verdicts.get(before.monitor) not in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):
-            _recover(draft, before, passes=before.monitor in verdicts)
+        verdict = verdicts.get(before.monitor)
+        if verdict in (None, Verdict.PASS):
+            _recover(draft, before, passes=verdict is Verdict.PASS)
     _fail(draft, draft.latest(stable), judged)
-    _return(draft, draft.latest(stable))
+    _return(draft, draft.latest(stable), judged)
 
 
 def _rest(draft: Draft, stable: Revision) -> None:
     """Nobody looks: what failed a while ago may have passed since. A breach outlasts a release that is under way."""
     draft.update(stable, failing=[])
-    if draft.world.spec.watch is None or watched(draft) is not None:
+    if draft.world.spec.watch is None:
         for before in stable.status.breached:
             _recover(draft, before, passes=False)
 
@@ -123,13 +155,22 @@ def _fail(draft: Draft, stable: Revision, judged: Judgement) -> None:
         if result.verdict is not Verdict.FAIL:
             failing += [before] if before is not None else []  # nobody can tell whether it is over
             continue
-        item = before or Failing(monitor=result.name, since=draft.now)
+        item = _seen(draft, result.name, before, watch.sustained)
         if draft.now < item.since + watch.sustained:
-            draft.wake(item.since + watch.sustained)
+            draft.wake(min(item.since + watch.sustained, item.seen_at + watch.sustained / _NOTES))
             failing.append(item)
         else:
             _breach(draft, item, result)
     draft.update(draft.latest(stable), failing=failing)
+
+
+def _seen(draft: Draft, monitor: str, before: Failing | None, sustained: timedelta) -> Failing:
+    """A gauge that is seen to fail. If nobody could tell for long, two bad moments are not one bad time."""
+    if before is None or draft.now - before.seen_at > sustained:
+        return Failing(monitor=monitor, since=draft.now, seen_at=draft.now)
+    if draft.now - before.seen_at >= sustained / _NOTES:
+        return before.model_copy(update={"seen_at": draft.now})
+    return before
 
 
 def _breach(draft: Draft, item: Failing, result: MonitorResult) -> None:
@@ -138,60 +179,57 @@ def _breach(draft: Draft, item: Failing, result: MonitorResult) -> None:
     revision = draft.update(stable, breached=[*stable.status.breached, item])
     message = f"{item.monitor} fails since {format_time(item.since)}: {result.message}"
     draft.note(revision, RecordKind.BREACHED, reasons.BREACHED, message)
-    draft.say(reasons.BREACHED, f"{revision.name}: {message}; {_consequence(draft)}", revision, warn=True)
+    draft.say(reasons.BREACHED, f"{revision.name}: {message}; {_way_back(draft).consequence}", revision, warn=True)
 
 
-def _consequence(draft: Draft) -> str:
-    watch, earlier = draft.world.spec.watch, predecessor(draft)
-    if watch is None or watch.on_breach is OnBreach.ALERT:
-        return "it serves on, as spec.watch.onBreach says"
-    if earlier is None:
-        return "it serves on: no earlier revision runs any more that could take over"
-    return f"{earlier.name} takes over"
+class _WayBack(NamedTuple):
+    """Where the traffic goes after a breach, and that in words."""
+
+    revision: Revision | None
+    consequence: str
 
 
-def predecessor(draft: Draft) -> Revision | None:
-    """The revision that was stable before this one, and could be again at once; never one that breached itself."""
-    ready = [
+def _way_back(draft: Draft) -> _WayBack:
+    """The revision that was stable before this one, if the spec wants it and it can take over at once.
+
+    Never a later one, which was left for a reason that no gauge need see; nor one that breached itself.
+    """
+    watch, stable, candidate = draft.world.spec.watch, draft.stable, draft.candidate
+    if watch is None or stable is None or watch.on_breach is OnBreach.ALERT:
+        return _WayBack(None, "it serves on, as spec.watch.onBreach says")
+    if candidate is not None or draft.create is not None:
+        coming = candidate.name if candidate is not None else "the next revision"
+        return _WayBack(None, f"it serves on until {coming} is released")
+    running = [
         revision
         for revision in draft.revisions
         if revision.phase is RevisionPhase.PROMOTED
         and revision.running
-        and revision.status.finished_at is not None
+        and revision.number < stable.number
         and not revision.status.breached
-        and draft.world.workload(revision).state is WorkloadState.READY
     ]
-    return lanes.stable_of(ready)
+    earlier = lanes.stable_of(running)
+    if earlier is None:
+        return _WayBack(None, "it serves on: no earlier revision runs any more that could take over")
+    if draft.world.workload(earlier).state is not WorkloadState.READY:
+        return _WayBack(None, f"it serves on until {earlier.name} is ready")
+    return _WayBack(earlier, f"{earlier.name} takes over")
 
 
-def _return(draft: Draft, stable: Revision) -> None:
+def _return(draft: Draft, stable: Revision, judged: Judgement) -> None:
     """Ask for the revision before; the rollout's own rules do the rest, as when a person asks for it."""
-    watch, target, earlier = draft.world.spec.watch, draft.target, predecessor(draft)
-    if (
-        watch is None
-        or watch.on_breach is not OnBreach.ROLLBACK
-        or not stable.status.breached
-        or target is None
-        or target.name != stable.name
-        or earlier is None
-    ):
+    failing = {result.name for result in judged.gating if result.verdict is Verdict.FAIL}
+    failed = [item.monitor for item in stable.status.breached if item.monitor in failing]
+    target, earlier = draft.target, _way_back(draft).revision
+    if not failed or target is None or earlier is None or target.name == earlier.name:
         return
-    failed = ", ".join(item.monitor for item in stable.status.breached)
-    message = f"{stable.name} breached {failed}: the traffic returns to {earlier.name}"
-    asked_at = draft.later_than(target.targeted_at)
-    earlier = draft.update(earlier, source=identity.source(draft.world.spec), targeted_at=asked_at)
+    message = f"{stable.name} breached {', '.join(failed)}, and the traffic returned to {earlier.name}"
+    earlier = draft.update(
+        earlier,
+        source=target.source,  # what was stated and acted on: a later edit is still to be
+        targeted_at=draft.later_than(target.targeted_at),
+        reason=reasons.RETURNED,
+        message=message,
+    )
     draft.note(earlier, RecordKind.REUSED, reasons.RETURNED, message)
     draft.say(reasons.RETURNED, message, earlier, warn=True)
-
-
-def left(draft: Draft) -> Revision | None:
-    """The revision that the spec asks for and that was left for a breach, if that is why another one serves."""
-    stable, asked = draft.stable, draft.world.spec.model.version
-    return next(
-        (
-            revision
-            for revision in draft.revisions
-            if revision.status.breached and revision.spec.model.version == asked and revision != stable
-        ),
-        None,
-    )

@@ -89,7 +89,7 @@ class Deployments(Collector):
         )
         breached = GaugeMetricFamily(
             "sluice_breached",
-            "1 while what serves has failed a monitor for longer than spec.watch allows.",
+            "1 while what serves has failed a monitor for too long, or was left for that.",
             labels=names,
         )
         tally: Tally[str] = Tally()
@@ -111,8 +111,8 @@ class Deployments(Collector):
 
 
 def _breached(status: dict[str, Any]) -> bool:
-    said: dict[str, Any] = next((c for c in status.get("conditions", []) if c["type"] == "MonitorsPassing"), {})
-    return said.get("status") == "False" and said.get("reason") == reasons.BREACHED
+    false = {c["reason"] for c in status.get("conditions", []) if c["status"] == "False"}
+    return bool(false & {reasons.BREACHED, reasons.RETURNED})
 
 
 class _Governance:

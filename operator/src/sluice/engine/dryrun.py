@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from sluice.api.base import Condition, ConditionStatus
 from sluice.api.modeldeployment import MonitorUse
-from sluice.api.modelmonitor import ModelMonitorSpec, ModelMonitorStatus
+from sluice.api.modelmonitor import ModelMonitorSpec, ModelMonitorStatus, Webhook
 from sluice.core import promql, reasons
 from sluice.core.objects import Object
 from sluice.edges.kinds import CLUSTER_MODEL_MONITORS, MODEL_MONITORS, Kind
@@ -32,8 +32,17 @@ _AGAIN_SECONDS = 60.0
 class DryRun:
     """Tries monitors and writes what came of it into their status."""
 
-    def __init__(self, store: Store, writer: Writer, evaluator: Evaluator, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        evaluator: Evaluator,
+        clock: Callable[[], datetime],
+        refusal: Callable[[str], str],
+    ) -> None:
+        """``refusal`` says why a webhook's URL is not asked; empty if it is."""
         self._store = store
+        self._refusal = refusal
         self._writer = writer
         self._evaluator = evaluator
         self._clock = clock
@@ -88,6 +97,8 @@ class DryRun:
     async def _said(self, item: Object) -> Says:
         try:
             spec = ModelMonitorSpec.model_validate(item["spec"])
+            if spec.webhook is not None:
+                return self._asked(spec.webhook)
             if spec.slo is None:
                 return ConditionStatus.TRUE, "NothingToQuery", "this monitor asks Prometheus nothing"
             values = promql.parameters(spec, MonitorUse(name=item["metadata"]["name"]))
@@ -99,6 +110,12 @@ class DryRun:
         except (ValidationError, promql.TemplateError) as error:
             return ConditionStatus.FALSE, reasons.QUERY_FAILED, str(error)
         return _verdict(await self._evaluator.ask(queries))
+
+    def _asked(self, webhook: Webhook) -> Says:
+        # It is not asked now: it would have to answer about no release.
+        if refusal := self._refusal(webhook.url):
+            return ConditionStatus.FALSE, reasons.WEBHOOK_NOT_ALLOWED, refusal
+        return ConditionStatus.TRUE, "HostAllowed", "the operator may ask this host; it is asked at the first step"
 
 
 def _untried(item: Object) -> bool:

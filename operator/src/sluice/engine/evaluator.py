@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sluice.api.modelrevision import Column
@@ -23,6 +23,8 @@ Results = dict[tuple[str, str], MonitorResult]
 Answer = slo.Vector | QueryRejectedError | PrometheusUnavailableError
 _CONCURRENT_QUERIES = 8
 _CONCURRENT_LOOKS = 4
+_CONCURRENT_WEBHOOKS = 16
+"""More: each may be slow, and none costs us anything meanwhile."""
 
 
 class Querier(Protocol):
@@ -37,6 +39,12 @@ class Judge(Protocol):
     async def judge(self, wanted: Evaluation, signature: list[Column], now: datetime) -> MonitorResult: ...
 
 
+class Asker(Protocol):
+    """Somebody else's service, or a double."""
+
+    async def judge(self, wanted: Evaluation, now: datetime) -> MonitorResult: ...
+
+
 class Evaluator:
     """Keeps the wanted evaluations of every deployment and the latest verdict on each."""
 
@@ -47,10 +55,12 @@ class Evaluator:
         clock: Callable[[], datetime],
         wake: Callable[[Key], None],
         signature: Callable[[Key, str], list[Column]],
+        webhooks: Asker,
     ) -> None:
         """``wake`` is called for a deployment whose verdicts changed; ``signature`` gives a revision's columns."""
         self._prometheus = prometheus
         self._drift = drift
+        self._webhooks = webhooks
         self._clock = clock
         self._wake = wake
         self._signature = signature
@@ -59,23 +69,30 @@ class Evaluator:
         self._looking: dict[tuple[Key, str, str], asyncio.Task[None]] = {}
         self._looked: dict[tuple[Key, str, str], Look | None] = {}
         """The last look of each drift monitor that found something out. It is not taken again."""
+        self._told: dict[tuple[Key, str, str], tuple[Evaluation, datetime]] = {}
+        """What each webhook was asked last, and when."""
         self._asking = asyncio.Semaphore(_CONCURRENT_QUERIES)
         self._judging = asyncio.Semaphore(_CONCURRENT_LOOKS)
+        self._telling = asyncio.Semaphore(_CONCURRENT_WEBHOOKS)
 
     def want(self, key: Key, evaluations: tuple[Evaluation, ...]) -> None:
         """From now on measure this, and only this, for a deployment."""
-        if evaluations:
-            self._wanted[key] = evaluations
-        else:
-            self._wanted.pop(key, None)
-        names = {(e.revision, e.use.name) for e in evaluations}
+        before = {(e.revision, e.use.name): (e.use, e.monitor) for e in self._wanted.get(key, ())}
+        # An answer to a gauge that was edited since is no answer to it.
+        same = [e for e in evaluations if before.get((e.revision, e.use.name)) in (None, (e.use, e.monitor))]
+        names = {(e.revision, e.use.name) for e in same}
         table = self._results.get(key, {})
         for name in table.keys() - names:
             del table[name]
             self._looked.pop((key, *name), None)
+            self._told.pop((key, *name), None)
             metrics.forget(key.namespace, key.name, *name)
         if not table:
             self._results.pop(key, None)
+        if evaluations:
+            self._wanted[key] = evaluations
+        else:
+            self._wanted.pop(key, None)
 
     def results(self, key: Key) -> Mapping[tuple[str, str], MonitorResult]:
         """The latest verdicts for a deployment, by (revision, monitor)."""
@@ -87,7 +104,7 @@ class Evaluator:
         return bool(self._wanted)
 
     async def tick(self) -> None:
-        """One round: levels now, drift looks in the background."""
+        """One round: levels now, drift looks and webhooks in the background."""
         with metrics.TICK.time():
             now = self._clock()  # before asking: a window may reach back further than it says, never less far
             levels = [(key, wanted) for key, all_ in self._wanted.items() for wanted in all_ if wanted.monitor.slo]
@@ -98,6 +115,8 @@ class Evaluator:
             for wanted in all_:
                 if wanted.monitor.drift:
                     self._look(key, wanted)
+                elif wanted.monitor.webhook:
+                    self._tell(key, wanted, wanted.monitor.webhook.interval)
 
     async def ask(self, queries: Iterable[str]) -> dict[str, Answer]:
         """Every query's answer, or why there is none."""
@@ -117,18 +136,34 @@ class Evaluator:
     def _look(self, key: Key, wanted: Evaluation) -> None:
         slot = (key, wanted.revision, wanted.use.name)
         known = slot in self._looked and self._looked[slot] == wanted.look
-        if slot not in self._looking and not known:
-            task = asyncio.create_task(self._judge_drift(key, wanted))
+        if not known:
+            self._start(slot, key, wanted)
+
+    def _tell(self, key: Key, wanted: Evaluation, interval: timedelta) -> None:
+        slot = (key, wanted.revision, wanted.use.name)
+        told = self._told.get(slot)
+        if told is None or told[0] != wanted or self._clock() >= told[1] + interval:
+            self._start(slot, key, wanted)
+
+    def _start(self, slot: tuple[Key, str, str], key: Key, wanted: Evaluation) -> None:
+        if slot not in self._looking:
+            task = asyncio.create_task(self._judge_apart(key, wanted))
             self._looking[slot] = task
             task.add_done_callback(lambda _: self._looking.pop(slot, None))
 
-    async def _judge_drift(self, key: Key, wanted: Evaluation) -> None:
-        async with self._judging:
+    async def _judge_apart(self, key: Key, wanted: Evaluation) -> None:
+        """A verdict that takes its time."""
+        async with self._judging if wanted.monitor.drift else self._telling:
+            now = self._clock()
             try:
-                result = await self._drift.judge(wanted, self._signature(key, wanted.revision), self._clock())
+                if wanted.monitor.drift:
+                    result = await self._drift.judge(wanted, self._signature(key, wanted.revision), now)
+                else:
+                    self._told[key, wanted.revision, wanted.use.name] = wanted, now
+                    result = await self._webhooks.judge(wanted, now)
             except Exception as error:  # an answer that nobody foresaw holds the release, and is said
-                log.exception("judging drift failed", extra={"namespace": key.namespace, "deployment": key.name})
-                result = _error(wanted, reasons.SOURCE_UNAVAILABLE, f"no drift verdict: {error!r}", self._clock())
+                log.exception("judging failed", extra={"namespace": key.namespace, "deployment": key.name})
+                result = _error(wanted, reasons.SOURCE_UNAVAILABLE, f"no verdict: {error!r}", self._clock())
         self._take(key, wanted, result)
 
     def _take(self, key: Key, wanted: Evaluation, result: MonitorResult) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 
@@ -31,6 +32,7 @@ from sluice.edges.kube import Kube, KubeError
 from sluice.edges.prometheus import Prometheus
 from sluice.edges.registry import Registry
 from sluice.edges.rules import RuleWorker
+from sluice.edges.webhook import Webhooks
 from sluice.engine.act import Actor
 from sluice.engine.aliases import Aliases
 from sluice.engine.dryrun import DryRun
@@ -74,6 +76,10 @@ class Settings:
     workers: int = 8
     namespaces: tuple[str, ...] = ()
     """Where to look; empty means everywhere."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts that webhook monitors may name; empty means none."""
+    webhook_key: Path | None = None
+    """The file with the key that questions to webhooks are signed with; None where they are not signed."""
     sender_key: bytes | None = None
     """What the tokens in the URLs of KServe's loggers are made with; None where sluice-monitor asks for none."""
 
@@ -131,14 +137,16 @@ class Operator:
             wake=self.queue.add,
             tell=self._tell,
         )
+        webhooks = Webhooks(session, settings.webhook_hosts, settings.webhook_key)
         self._evaluator = Evaluator(
             Prometheus(settings.prometheus_url, session),
             DriftService(settings.monitor_url, session),
             clock,
             self.queue.add,
             self._signature,
+            webhooks,
         )
-        self._dry_run = DryRun(self.store, kube, self._evaluator, clock)
+        self._dry_run = DryRun(self.store, kube, self._evaluator, clock, webhooks.refusal)
         self._rule_worker = RuleWorker()
         self._rules = Rules(self._rule_worker, self.queue.add)
         self._policies = Policies(self.store, kube, self._rule_worker, clock)
