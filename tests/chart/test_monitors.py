@@ -19,7 +19,14 @@ SHIPPED = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
 
 def test_these_are_shipped() -> None:
     latencies = ["latency-p50", "latency-p95", "latency-p99", "model-latency"]
-    assert list(SHIPPED) == ["error-rate", "input-drift", *latencies, "prediction-drift", "workload-health"]
+    assert list(SHIPPED) == [
+        "error-rate",
+        "input-drift",
+        *latencies,
+        "prediction-drift",
+        "ranking-overlap",
+        "workload-health",
+    ]
 
 
 def test_they_are_printed_as_they_are_placeholders_included() -> None:

@@ -162,7 +162,8 @@ async def serve(options: argparse.Namespace, sealing: Sealing) -> NoReturn:
         namespaces=namespaces,
     )
     kube = await Kube.connect()
-    async with aiohttp.ClientSession() as session:
+    # No cookies: what a webhook's service sets is for nobody else.
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         keys = SETTINGS / "trusted-keys"
         evidence = EvidenceReader(options.tracking_uri, trusted_keys=keys if keys.is_dir() else None)
         registry = Registry(options.tracking_uri)

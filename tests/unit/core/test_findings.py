@@ -78,6 +78,14 @@ def an_object_twice(items: list[Object]) -> None:
     items.append(of(items, "ModelRevision", "scorer-r2"))
 
 
+def of_another_namespace(items: list[Object]) -> None:
+    of(items, "ModelRevision", "scorer-r2")["metadata"]["namespace"] = "elsewhere"
+
+
+def of_another_deployment(items: list[Object]) -> None:
+    of(items, "GovernanceEvidence")["spec"]["deployment"] = "another"
+
+
 def made_anew(items: list[Object]) -> None:
     of(items, "ModelRevision", "scorer-r2")["metadata"]["uid"] = "uid-of-another"
 
@@ -104,6 +112,8 @@ def another_beginning_than_was_sealed(items: list[Object]) -> None:
         (a_name_that_is_anothers, "scorer-r2", Grade.TAMPERED, "its spec is that of scorer-r7"),
         (all_records_removed, "scorer-r2", Grade.MISSING, "it has no records"),
         (an_object_twice, "scorer-r2", Grade.TAMPERED, "there are 2 objects ModelRevision scorer-r2"),
+        (of_another_namespace, "scorer-r2", Grade.TAMPERED, "the ModelRevision is not of namespace bank"),
+        (of_another_deployment, "", Grade.TAMPERED, "the GovernanceEvidence is not of ModelDeployment scorer"),
         (made_anew, "scorer-r2", Grade.TAMPERED, "was sealed: it was removed and made anew"),
         (
             another_beginning_than_was_sealed,

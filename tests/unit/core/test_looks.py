@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from sluice.api.modeldeployment import MonitorKind, MonitorMode, MonitorUse
-from sluice.api.modelmonitor import Drift, ModelMonitorSpec
+from sluice.api.modelmonitor import Drift, DriftSubject, ModelMonitorSpec
 from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.core import looks
 from sluice.core.plan import Evaluation
@@ -66,6 +66,19 @@ def test_a_step_without_a_hold_has_no_guards_and_leaves_all_to_its_look() -> Non
     (fixed,) = cluster.revisions["scorer-r2"].spec.looks
     assert (fixed.looks, fixed.alpha, fixed.guards, fixed.guard_alpha) == (1, "0.01", 0, None)
     assert spending(cluster) == [0.01, None]
+
+
+def test_rankings_are_looked_at_in_shadows_only() -> None:
+    cluster = released()
+    drift = Drift(subject=DriftSubject.RANKING)
+    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "prediction-drift"] = ModelMonitorSpec(drift=drift)
+    cluster.ask(spec("2", steps=planned("shadow 60s", "10 60s", "100")))
+    seen = asked(cluster)
+    (fixed,) = cluster.revisions["scorer-r2"].spec.looks
+    assert (fixed.looks, fixed.guards) == (1, 3)
+    assert [kind for kind, _ in seen].count(LookKind.PLANNED) == 1
+    at_ten = cluster.revisions["scorer-r2"].status.steps[1]
+    assert [result.name for result in at_ten.results] == ["workload-health", "error-rate"]
 
 
 def test_drift_gates_share_the_budget_and_each_has_its_own_looks() -> None:

@@ -14,7 +14,7 @@ from sluice.api.verdict import Verdict
 from sluice.core import reasons
 from tests.unit.core.crashes import crashes
 from tests.unit.core.people import answer, decide, govern
-from tests.unit.core.simulation import Cluster, passing, released, spec, steps
+from tests.unit.core.simulation import STARTING, Cluster, passing, released, spec, steps
 from tests.unit.core.test_records import bound, kinds, sound
 
 VALIDATOR = {"role": "model-validator"}
@@ -339,6 +339,19 @@ def test_a_person_returns_to_an_earlier_revision_that_still_runs_without_any_app
     cluster.run(300)
     assert cluster.share("scorer-r1") == pytest.approx(100, abs=0.001)
     sound(cluster)
+
+
+def test_a_reason_as_long_as_it_may_be_is_cut_and_holds_nothing_up() -> None:
+    cluster = released()
+    cluster.ask(spec("2"))
+    cluster.run(300)
+    cluster.broken["scorer-r1"] = STARTING
+    decide(cluster, "olga@bank.example", Action.ROLLBACK, "scorer-r1", reason="x" * 1024)
+    cluster.run(30)
+    assert len(cluster.revisions["scorer-r1"].status.message or "") == 1024
+    del cluster.broken["scorer-r1"]
+    cluster.run(30)
+    assert cluster.status.stable_revision == "scorer-r1"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,15 +13,15 @@ from types import ModuleType
 from unittest import mock
 
 import pytest
-from securesystemslib.signer import CryptoSigner
 
 from sluice.core import archive, chronicle, verification
 from sluice.core.dossier import Dossier
 from sluice.core.verification import verify
-from tests.unit.core.dossiers import Kept, governed_story
+from tests.unit.core.dossiers import STRANGER, Kept, governed_story
 from tests.unit.core.tampering import WAYS, Tally, Tamperer, tamper
 
-TAMPERINGS = 10_000
+TAMPERINGS = int(os.environ.get("SLUICE_TAMPERINGS", "2500"))
+"""How often somebody lays hands on what is kept. Ten thousand take a minute or two: ``SLUICE_TAMPERINGS=10000``."""
 PROCESSES = 2
 
 
@@ -43,8 +44,7 @@ def laid_hands_on(
         kept, dossier, earlier = story(moving=moving)
         trust = kept.trust(keys=keys, anchor=anchor)
         trust = replace(trust, open=lru_cache(maxsize=10_000)(trust.open))
-        stranger = CryptoSigner.generate_ed25519()
-        tamperer = Tamperer(dossier, earlier, random.Random(seed + moving), stranger)
+        tamperer = Tamperer(dossier, earlier, random.Random(seed + moving), STRANGER)
         tally.add(tamper(tamperer, trust, count // 2, ways))
     return tally
 
@@ -83,7 +83,7 @@ def test_each_way_of_tampering_is_found(way: str) -> None:
 
 
 @pytest.mark.no_cover
-def test_every_one_of_ten_thousand_tamperings_is_found() -> None:
+def test_every_one_of_many_tamperings_is_found() -> None:
     tally = Tally()
     with ProcessPoolExecutor(PROCESSES) as pool:
         parts = pool.map(laid_hands_on, range(0, 100 * PROCESSES, 100), [TAMPERINGS // PROCESSES] * PROCESSES)

@@ -17,6 +17,7 @@ from sluice.api.modeldeployment import (
     Serving,
     Watch,
 )
+from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind
 from sluice.api.verdict import Verdict
@@ -320,7 +321,57 @@ def test_it_never_returns_to_a_revision_that_breached_itself() -> None:
     cluster.run(1200)
     assert cluster.status.stable_revision == "scorer-r1"
     assert cluster.reasons().count(reasons.RETURNED) == 1
-    assert any("no earlier revision runs any more" in event.message for event in cluster.events)
+    assert any("does not run any more, or breached itself" in event.message for event in cluster.events)
+
+
+def test_a_revision_that_was_left_on_purpose_is_no_way_back_by_its_number_either() -> None:
+    cluster = at_rest()
+    decide_as(cluster, "olga@bank.example", Action.ROLLBACK, "scorer-r1")
+    cluster.run(30)
+    cluster.oracle = saying(Verdict.FAIL, "scorer-r1")
+    cluster.run(90)
+    cluster.ask(asked("3"))
+    cluster.run(120)
+    assert cluster.status.stable_revision == "scorer-r3"
+    cluster.oracle = saying(Verdict.FAIL, "scorer-r3")
+    cluster.run(300)
+    assert cluster.status.stable_revision == "scorer-r3", "scorer-r1 breached, and scorer-r2 was left"
+
+
+def test_what_somebody_asked_for_already_is_waited_for() -> None:
+    cluster = at_rest()
+    cluster.ask(asked("3"))
+    cluster.run(120)
+    cluster.broken["scorer-r1"] = STARTING
+    cluster.ask(asked("1"))
+    cluster.oracle = saying(Verdict.FAIL, "scorer-r3")
+    cluster.run(120)
+    assert cluster.status.stable_revision == "scorer-r3"
+    del cluster.broken["scorer-r1"]
+    cluster.run(10)
+    assert cluster.status.stable_revision == "scorer-r1"
+    assert cluster.status.phase == "Healthy"
+
+
+def test_one_answer_that_stands_for_long_is_no_long_failure() -> None:
+    """A webhook is asked once in a while: it must say Fail again before that is a breach."""
+    cluster = at_rest()
+    hourly = {"url": "https://checks.risk.svc/x", "interval": "1h"}
+    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = ModelMonitorSpec.model_validate(
+        {"webhook": hourly}
+    )
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.tick()
+    kept = cluster.results
+    for minutes in range(1, 50):
+        cluster.now += timedelta(minutes=1)
+        cluster.settle()
+        assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2"), minutes
+    assert cluster.results is kept
+    cluster.now += timedelta(minutes=12)
+    cluster.evaluate()
+    cluster.settle()
+    assert RecordKind.BREACHED in kinds(cluster, "scorer-r2")
 
 
 def test_where_no_earlier_revision_runs_it_serves_on() -> None:

@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,52 @@ async def test_what_is_no_verdict_is_an_error_at_once(status: int, text: str) ->
     assert len(result.message) <= 1024
 
 
+async def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
+    async def piecemeal(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b'{"verdict": ', b'"Fail"}'):
+            await response.write(piece)
+            await asyncio.sleep(0.05)
+        return response
+
+    application = web.Application()
+    application.router.add_post("/check", piecemeal)
+    async with TestServer(application) as server, aiohttp.ClientSession() as session:
+        result = await Webhooks(session, ["127.0.0.1"]).judge(wanted(str(server.make_url("/check"))), NOW)
+    assert result.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "samples"),
+    [
+        ({"value": 1_000_000, "samples": 1 << 53}, "1e06", 1 << 53),
+        ({"value": -2.5e-9, "samples": 1 << 54}, "-2.5e-09", None),
+        ({"value": 10**400, "samples": -1}, None, None),
+        ({"message": "caf\ud83d"}, None, None),
+    ],
+)
+async def test_no_figure_and_no_text_destroys_a_verdict(given: Any, value: str | None, samples: int | None) -> None:
+    result, _ = await ask((200, json.dumps({"verdict": "Fail", **given})))
+    assert (result.verdict, result.value, result.samples) == (Verdict.FAIL, value, samples)
+    result.model_dump_json()
+
+
+async def test_slow_services_of_one_namespace_hold_up_no_other() -> None:
+    async with serving(delay=5) as (service, session):
+        webhooks = Webhooks(session, ["127.0.0.1"])
+        hanging = [asyncio.create_task(webhooks.judge(wanted(service.url), NOW)) for _ in range(40)]
+        await asyncio.sleep(0.2)
+        assert len(service.asked) == 4
+        other = replace(wanted(service.url), namespace="fraud")
+        waiting = asyncio.create_task(webhooks.judge(other, NOW))
+        await asyncio.sleep(0.2)
+        assert len(service.asked) == 5
+        for task in (*hanging, waiting):
+            task.cancel()
+        await asyncio.gather(*hanging, waiting, return_exceptions=True)
+
+
 async def test_a_service_that_is_overloaded_is_asked_again_about_the_same() -> None:
     result, service = await ask((503, "busy"), (429, "later"), (200, '{"verdict": "Pass"}'))
     assert result.verdict is Verdict.PASS
@@ -141,6 +187,12 @@ async def test_a_service_that_is_overloaded_is_asked_again_about_the_same() -> N
     other, asked = await ask((200, '{"verdict": "Pass"}'))
     assert other.verdict is Verdict.PASS
     assert asked.asked[0][0]["webhook-id"] != service.asked[0][0]["webhook-id"]
+
+
+@pytest.mark.parametrize("status", [429, 500, 501, 503, 520])
+async def test_every_trouble_of_a_server_is_tried_again(status: int) -> None:
+    result, service = await ask((status, "no"), (200, '{"verdict": "Pass"}'))
+    assert (result.verdict, len(service.asked)) == (Verdict.PASS, 2)
 
 
 @pytest.mark.parametrize("retries", [0, 2])

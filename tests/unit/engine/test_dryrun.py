@@ -63,6 +63,16 @@ async def test_of_a_webhook_it_is_said_whether_it_will_be_asked(
     assert (ready(kube)["status"], ready(kube)["reason"]) == (status, reason)
 
 
+async def test_a_host_that_the_installer_added_since_is_said(engine: Engine, kube: FakeKube, time: Time) -> None:
+    monitor(kube, webhook={"url": "https://checks.risk.svc/fraud"})
+    for refusal, status in (("not asked", "False"), ("", "True"), ("not asked", "False")):
+        dry_run = DryRun(engine.store, kube, engine.evaluator, time, lambda _url, said=refusal: said)  # type: ignore[misc]
+        for _ in range(2):
+            await dry_run.all(KIND, again=False)
+        assert ready(kube)["status"] == status
+    assert len(kube.writes) == 3
+
+
 async def test_a_monitor_that_was_tried_is_left_alone(dry_run: DryRun, engine: Engine, kube: FakeKube) -> None:
     engine.prometheus.default = [Sample({}, 1.0)]
     monitor(kube)

@@ -266,3 +266,50 @@ async def test_what_nobody_foresaw_of_a_webhook_is_an_error_and_does_not_end_the
     await rounds.tick()
     assert rounds.verdict() is Verdict.ERROR
     assert rounds.verdict(use="errors") is not Verdict.ERROR
+
+
+class Hanging:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[int | None] = []
+        self.go = asyncio.Event()
+
+    async def judge(self, wanted: Evaluation, now: datetime) -> MonitorResult:
+        self.asked.append(wanted.weight)
+        await self.go.wait()
+        return MonitorResult(name=wanted.use.name, verdict=Verdict.PASS, reason="Played", observed_at=now)
+
+
+async def test_a_question_under_way_does_not_keep_the_next_step_from_being_asked(rounds: Rounds) -> None:
+    rounds.evaluator._webhooks = hanging = Hanging()
+    first = evaluation(WEBHOOK)
+    for weight in (10, 50):
+        rounds.evaluator.want(KEY, (replace(first, weight=weight),))
+        await rounds.evaluator.tick()
+        await asyncio.sleep(0)
+    assert hanging.asked == [10, 50]
+    hanging.go.set()
+    await asyncio.gather(*rounds.evaluator._looking.values())
+    await asyncio.sleep(0)
+    assert rounds.verdict() is Verdict.PASS
+    assert rounds.evaluator._looking == {}
+
+
+async def test_what_is_wanted_again_is_asked_again_though_it_was_never_answered(rounds: Rounds) -> None:
+    rounds.evaluator._webhooks = hanging = Hanging()
+    for evaluations in ((evaluation(WEBHOOK),), (), (evaluation(WEBHOOK),)):
+        rounds.evaluator.want(KEY, evaluations)
+        await rounds.evaluator.tick()
+        await asyncio.sleep(0)
+    assert len(hanging.asked) == 2
+    rounds.evaluator.want(KEY, ())
+    assert rounds.evaluator._looking == {}
+
+
+async def test_an_answer_to_a_gauge_that_was_edited_since_is_none(rounds: Rounds) -> None:
+    rounds.evaluator.want(KEY, (evaluation(),))
+    await rounds.tick()
+    assert rounds.evaluator.results(KEY)
+    rounds.evaluator.want(KEY, (evaluation(ERRORS.model_copy(update={"description": "edited"})),))
+    assert rounds.evaluator.results(KEY) == {}

@@ -68,7 +68,7 @@ def test_a_bucket_comes_back_as_it_was(spool: Spool) -> None:
 
 def test_only_the_columns_of_the_side_that_is_asked_for_are_read(spool: Spool) -> None:
     spool.write(KEY, snapshot())
-    for side in Side:
+    for side in (Side.INPUTS, Side.OUTPUTS):
         [(chunk, _)] = spool.window(KEY, 0, 1_000, side=side)
         assert {plane.side for plane in chunk.layout.planes} == {side}
         assert chunk.origins is not None

@@ -16,8 +16,8 @@ from sluice.monitor.payload import Cell, Table
 from sluice.monitor.reservoir import LayoutFullError
 from sluice.monitor.store import SeriesLimitError, Store
 
-ROW_BYTES = 2 * 8 + USUAL_ID + 2 * 4
-"""Memory of a row of two numbers with its origin."""
+ROW_BYTES = 3 * 8 + USUAL_ID + 2 * 4
+"""Memory of a row of two numbers, one of them ranked, with its origin."""
 R1, R2 = Key("models", "m-r1"), Key("models", "m-r2")
 
 

@@ -103,6 +103,7 @@ class DriftSubject(StrEnum):
 
     PREDICTION = "Prediction"
     INPUTS = "Inputs"
+    RANKING = "Ranking"
 
 
 class Drift(Resource):
@@ -127,7 +128,11 @@ class Drift(Resource):
     )
 
     subject: DriftSubject = DriftSubject.PREDICTION
-    """Prediction compares the answers, Inputs the requests (is the split itself fair?)."""
+    """Prediction compares the answers, Inputs the requests (is the split itself fair?), Ranking which rows of a request
+    have the highest scores: in a shadow, where both revisions rank the same requests."""
+    top: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """Ranking only: how many of a request's rows are the first. The effect is the share of stable's first that are not
+    among the candidate's."""
     min_samples: Annotated[int, Field(ge=10, le=20_000)] = 200
     """Fewer rows than this on either side are Inconclusive."""
     min_effect: Decimal = "0.1"

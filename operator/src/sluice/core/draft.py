@@ -26,6 +26,9 @@ from sluice.core.preflight import Problem
 from sluice.core.records import OPERATOR, RECORDED_PHASES, Entry
 from sluice.core.world import Revision, RouteIntent, WorkloadState, World
 
+_LONGEST = 1024
+"""Characters of a message, as the CRDs have it."""
+
 
 class Draft:
     """The world's revisions with the changes made so far, and what has been decided beside them.
@@ -96,6 +99,8 @@ class Draft:
     def update(self, revision: Revision, **changes: Any) -> Revision:
         """Change fields of a revision's status; writes nothing if they already hold."""
         current = self._revisions[revision.name]
+        if changes.get("message"):
+            changes["message"] = changes["message"][:_LONGEST]
         status = current.status.model_copy(update=changes)
         if status == current.status:
             return current
@@ -108,7 +113,7 @@ class Draft:
     def enter(self, revision: Revision, phase: RevisionPhase, reason: str, message: str, **changes: Any) -> Revision:
         """Move a revision to a phase, saying why; on record, where that means something."""
         before = self._revisions[revision.name]
-        revision = self.update(revision, phase=phase, reason=reason, message=message[:1024], **changes)
+        revision = self.update(revision, phase=phase, reason=reason, message=message, **changes)
         resumed = before.phase is RevisionPhase.PAUSED and phase is RevisionPhase.PROGRESSING
         kind = RecordKind.RESUMED if resumed else RECORDED_PHASES.get(phase)
         if kind is not None and revision.status != before.status:
@@ -171,7 +176,7 @@ class Draft:
         evidence: tuple[EvidenceReference, ...] = (),
     ) -> None:
         """Put something on the revision's record."""
-        self._entries[revision.name].append(Entry(kind, reason, message[:1024], actor, evidence))
+        self._entries[revision.name].append(Entry(kind, reason, message[:_LONGEST], actor, evidence))
         self._changed.setdefault(revision.name, self._revisions[revision.name].status)
 
     def review(self, revision: Revision) -> Review | None:
@@ -207,7 +212,7 @@ class Draft:
     def say(self, reason: str, message: str, revision: Revision | None = None, *, warn: bool = False) -> None:
         """Tell people, once: an Event, a log line, a count."""
         kind = EventType.WARNING if warn else EventType.NORMAL
-        self.events.append(Event(kind, reason, message[:1024], revision.name if revision else None))
+        self.events.append(Event(kind, reason, message[:_LONGEST], revision.name if revision else None))
 
     def wake(self, at: datetime) -> None:
         """Decide again at this time, if nothing happens before."""

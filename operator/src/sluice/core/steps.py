@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from sluice.api.modeldeployment import Step
-from sluice.api.modelmonitor import ModelMonitorSpec
+from sluice.api.modelmonitor import DriftSubject, ModelMonitorSpec
 from sluice.core.world import Revision
 
 NO_HOLD = timedelta(0)
@@ -87,6 +87,8 @@ def applicable(monitor: ModelMonitorSpec, step: PlannedStep, stable: Revision | 
         return False
     if step.kind is StepKind.APPROVAL and monitor.drift is not None:
         return False  # it looked when the hold before ended; waiting for people is no reason for another look
+    if monitor.drift is not None and monitor.drift.subject is DriftSubject.RANKING and step.mirror == 0:
+        return False  # only in a shadow both rank the same requests
     if monitor.drift is not None or (monitor.slo is not None and monitor.slo.limits is None):
         return comparable(step, stable)
     return True

@@ -11,7 +11,7 @@ its place holds good models back.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sluice.api.base import format_time
@@ -30,6 +30,8 @@ from sluice.core.world import Revision, WorkloadState
 _SERVING = PlannedStep(StepKind.WEIGHT, weight=100)
 _NOTES = 4
 """How often it is noted within spec.watch.sustained that a gauge still fails."""
+_AGAIN = timedelta(seconds=5)
+"""When to look again whether a gauge still fails, once it has for long enough."""
 
 
 def watched(draft: Draft) -> Revision | None:
@@ -155,22 +157,30 @@ def _fail(draft: Draft, stable: Revision, judged: Judgement) -> None:
         if result.verdict is not Verdict.FAIL:
             failing += [before] if before is not None else []  # nobody can tell whether it is over
             continue
-        item = _seen(draft, result.name, before, watch.sustained)
-        if draft.now < item.since + watch.sustained:
-            draft.wake(min(item.since + watch.sustained, item.seen_at + watch.sustained / _NOTES))
+        seen = result.observed_at or draft.now
+        item = _seen(result.name, before, seen, watch.sustained, _interval(draft, result.name))
+        if seen < item.since + watch.sustained:
+            due = min(item.since + watch.sustained, item.seen_at + watch.sustained / _NOTES)
+            draft.wake(max(due, draft.now + _AGAIN))
             failing.append(item)
         else:
             _breach(draft, item, result)
     draft.update(draft.latest(stable), failing=failing)
 
 
-def _seen(draft: Draft, monitor: str, before: Failing | None, sustained: timedelta) -> Failing:
-    """A gauge that is seen to fail. If nobody could tell for long, two bad moments are not one bad time."""
-    if before is None or draft.now - before.seen_at > sustained:
-        return Failing(monitor=monitor, since=draft.now, seen_at=draft.now)
-    if draft.now - before.seen_at >= sustained / _NOTES:
-        return before.model_copy(update={"seen_at": draft.now})
+def _seen(monitor: str, before: Failing | None, at: datetime, sustained: timedelta, interval: timedelta) -> Failing:
+    """A gauge that was seen to fail at a time. If nobody could tell for long, two bad moments are not one bad time."""
+    if before is None or at - before.seen_at > sustained + interval:
+        return Failing(monitor=monitor, since=at, seen_at=at)
+    if at - before.seen_at >= sustained / _NOTES:
+        return before.model_copy(update={"seen_at": at})
     return before
+
+
+def _interval(draft: Draft, name: str) -> timedelta:
+    """How seldom a gauge is read, where it is not at each round."""
+    monitors = (draft.world.monitor(use) for use in draft.world.spec.monitors if use.name == name)
+    return max((m.webhook.interval for m in monitors if m is not None and m.webhook is not None), default=timedelta(0))
 
 
 def _breach(draft: Draft, item: Failing, result: MonitorResult) -> None:
@@ -192,7 +202,7 @@ class _WayBack(NamedTuple):
 def _way_back(draft: Draft) -> _WayBack:
     """The revision that was stable before this one, if the spec wants it and it can take over at once.
 
-    Never a later one, which was left for a reason that no gauge need see; nor one that breached itself.
+    Never a later one, which was left for a reason that no gauge need see; nor one that breached itself, and then none.
     """
     watch, stable, candidate = draft.world.spec.watch, draft.stable, draft.candidate
     if watch is None or stable is None or watch.on_breach is OnBreach.ALERT:
@@ -200,17 +210,10 @@ def _way_back(draft: Draft) -> _WayBack:
     if candidate is not None or draft.create is not None:
         coming = candidate.name if candidate is not None else "the next revision"
         return _WayBack(None, f"it serves on until {coming} is released")
-    running = [
-        revision
-        for revision in draft.revisions
-        if revision.phase is RevisionPhase.PROMOTED
-        and revision.running
-        and revision.number < stable.number
-        and not revision.status.breached
-    ]
-    earlier = lanes.stable_of(running)
-    if earlier is None:
-        return _WayBack(None, "it serves on: no earlier revision runs any more that could take over")
+    promoted = [r for r in draft.revisions if r.phase is RevisionPhase.PROMOTED and r.number < stable.number]
+    earlier = max(promoted, key=lambda r: (r.status.promoted_at or r.targeted_at, r.number), default=None)
+    if earlier is None or not earlier.running or earlier.status.breached:
+        return _WayBack(None, "it serves on: the revision before does not run any more, or breached itself")
     if draft.world.workload(earlier).state is not WorkloadState.READY:
         return _WayBack(None, f"it serves on until {earlier.name} is ready")
     return _WayBack(earlier, f"{earlier.name} takes over")
@@ -221,8 +224,10 @@ def _return(draft: Draft, stable: Revision, judged: Judgement) -> None:
     failing = {result.name for result in judged.gating if result.verdict is Verdict.FAIL}
     failed = [item.monitor for item in stable.status.breached if item.monitor in failing]
     target, earlier = draft.target, _way_back(draft).revision
-    if not failed or target is None or earlier is None or target.name == earlier.name:
+    if not failed or target is None or earlier is None:
         return
+    if target.name != stable.name and target.phase is RevisionPhase.PROMOTED:
+        return  # somebody asked for another already, which is not ready yet
     message = f"{stable.name} breached {', '.join(failed)}, and the traffic returned to {earlier.name}"
     earlier = draft.update(
         earlier,

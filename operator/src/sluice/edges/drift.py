@@ -59,6 +59,7 @@ def _question(wanted: Evaluation, signature: list[Column]) -> dict[str, Any]:
         "stable": wanted.stable,
         "since": format_time(wanted.since),
         "subject": drift.subject,
+        "top": drift.top,
         "minSamples": drift.min_samples,
         "minEffect": max(map(float, (drift.min_effect, drift.guard_effect if guard else "0"))),
         "alpha": wanted.alpha,

@@ -11,10 +11,12 @@ import json
 import math
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +31,9 @@ from sluice.core.plan import Evaluation
 
 _LONGEST_MESSAGE = 1024
 _LARGEST_ANSWER = 1 << 16
-_AGAIN = (429, 500, 502, 503, 504)
+_AT_ONCE = 4
+"""Questions of one namespace under way: slow services of one team hold up nobody else."""
+_MOST_SAMPLES = 1 << 53
 _PAUSE = 0.5
 """Seconds before the second try; twice as long before each that follows."""
 _PREFIX = "whsec_"
@@ -92,6 +96,7 @@ class Webhooks:
         self._hosts = tuple(hosts)
         self._key = key
         self._pause = pause
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
 
     def refusal(self, url: str) -> str:
         """Why a URL is not asked; empty if it is."""
@@ -113,7 +118,7 @@ class Webhooks:
         try:
             if refusal := self.refusal(webhook.url):
                 raise Unanswered(reasons.WEBHOOK_NOT_ALLOWED, refusal)
-            return _result(wanted, await self._answer(webhook, body), now)
+            return _result(wanted, await self._answer(webhook, body, self._turns[wanted.namespace]), now)
         except Unanswered as error:
             return MonitorResult(
                 name=wanted.use.name,
@@ -124,11 +129,12 @@ class Webhooks:
                 observed_at=now,
             )
 
-    async def _answer(self, webhook: Webhook, body: bytes) -> Any:
+    async def _answer(self, webhook: Webhook, body: bytes, turns: asyncio.Semaphore) -> Any:
         name = f"msg_{uuid.uuid4().hex}"  # the same at each try, so that the service can tell
         for attempt in range(webhook.retries + 1):
             try:
-                return await self._try(webhook, name, body)
+                async with turns:
+                    return await self._try(webhook, name, body)
             except Unanswered as error:
                 if not error.again or attempt == webhook.retries:
                     raise
@@ -149,23 +155,33 @@ class Webhooks:
             async with self._session.post(
                 webhook.url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
-                status, content = response.status, await response.content.read(_LARGEST_ANSWER + 1)
+                status, content = response.status, await _content(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             why = str(error) or type(error).__name__
             message = f"{webhook.url} does not answer: {why}"
             raise Unanswered(reasons.SOURCE_UNAVAILABLE, message, again=True) from error
-        if status in _AGAIN:
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unanswered(
                 reasons.SOURCE_UNAVAILABLE, f"{webhook.url} answers {status}: {_said(content)}", again=True
             )
-        if status != 200 or len(content) > _LARGEST_ANSWER:
-            said = _said(content) if status != 200 else f"with more than {_LARGEST_ANSWER} bytes"
+        if status != HTTPStatus.OK or len(content) > _LARGEST_ANSWER:
+            said = _said(content) if status != HTTPStatus.OK else f"with more than {_LARGEST_ANSWER} bytes"
             raise Unanswered(reasons.WEBHOOK_UNUSABLE, f"{webhook.url} answers {status}: {said}")
         try:
             return json.loads(content)
         except ValueError as error:
             message = f"{webhook.url} answers what is no JSON: {_said(content)}"
             raise Unanswered(reasons.WEBHOOK_UNUSABLE, message) from error
+
+
+async def _content(response: aiohttp.ClientResponse) -> bytes:
+    """What is answered, in however many pieces; a little more than the longest answer, if it is longer."""
+    content = bytearray()
+    async for piece in response.content.iter_any():
+        content += piece
+        if len(content) > _LARGEST_ANSWER:
+            break
+    return bytes(content)
 
 
 def question(wanted: Evaluation) -> dict[str, Any]:
@@ -197,14 +213,15 @@ def _result(wanted: Evaluation, answer: Any, now: datetime) -> MonitorResult:
         raise Unanswered(reasons.WEBHOOK_UNUSABLE, message)
     given, message = Verdict(verdict), answer.get("message")
     samples = answer.get("samples")
+    text = str(message).encode(errors="replace").decode() if message else f"it answers {given}"
     return MonitorResult(
         name=wanted.use.name,
         verdict=given,
         reason=_REASONS[given],
-        message=str(message)[:_LONGEST_MESSAGE] if message else f"it answers {given}",
+        message=text[:_LONGEST_MESSAGE],
         mode=wanted.use.mode,
         value=_figure(answer.get("value")),
-        samples=samples if type(samples) is int and samples >= 0 else None,
+        samples=samples if type(samples) is int and 0 <= samples <= _MOST_SAMPLES else None,
         window_start=wanted.since,
         observed_at=now,
     )
@@ -214,9 +231,9 @@ def _figure(value: Any) -> str | None:
     """A number as results have it; whatever is none is left out, for it decides nothing."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return f"{number:.6g}" if math.isfinite(number) else None
+    return f"{number:.6g}".replace("e+", "e") if math.isfinite(number) else None
 
 
 def _said(content: bytes) -> str:

@@ -69,9 +69,12 @@ class DryRun:
             self._news.clear()
 
     async def all(self, kind: Kind, *, again: bool) -> None:
-        """Try every monitor of a kind that was not tried in its present form; ``again``, also if it could not be."""
+        """Try every monitor of a kind that was not tried in its present form; ``again``, also if it could not be.
+
+        Webhooks are not asked, and which hosts may be is the installer's to change: they are looked at each time.
+        """
         for item in self._store.all(kind):
-            if _untried(item) or (again and _untold(item)):
+            if _untried(item) or (again and _untold(item)) or item["spec"].get("webhook"):
                 await self._try(kind, item, self._clock())
 
     async def _try(self, kind: Kind, item: Object, now: datetime) -> None:

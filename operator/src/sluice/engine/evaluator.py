@@ -23,8 +23,6 @@ Results = dict[tuple[str, str], MonitorResult]
 Answer = slo.Vector | QueryRejectedError | PrometheusUnavailableError
 _CONCURRENT_QUERIES = 8
 _CONCURRENT_LOOKS = 4
-_CONCURRENT_WEBHOOKS = 16
-"""More: each may be slow, and none costs us anything meanwhile."""
 
 
 class Querier(Protocol):
@@ -73,7 +71,6 @@ class Evaluator:
         """What each webhook was asked last, and when."""
         self._asking = asyncio.Semaphore(_CONCURRENT_QUERIES)
         self._judging = asyncio.Semaphore(_CONCURRENT_LOOKS)
-        self._telling = asyncio.Semaphore(_CONCURRENT_WEBHOOKS)
 
     def want(self, key: Key, evaluations: tuple[Evaluation, ...]) -> None:
         """From now on measure this, and only this, for a deployment."""
@@ -85,10 +82,11 @@ class Evaluator:
         for name in table.keys() - names:
             del table[name]
             self._looked.pop((key, *name), None)
-            self._told.pop((key, *name), None)
             metrics.forget(key.namespace, key.name, *name)
         if not table:
             self._results.pop(key, None)
+        for slot in [slot for slot in self._told if slot[0] == key and slot[1:] not in names]:
+            self._leave(slot)
         if evaluations:
             self._wanted[key] = evaluations
         else:
@@ -142,28 +140,41 @@ class Evaluator:
     def _tell(self, key: Key, wanted: Evaluation, interval: timedelta) -> None:
         slot = (key, wanted.revision, wanted.use.name)
         told = self._told.get(slot)
-        if told is None or told[0] != wanted or self._clock() >= told[1] + interval:
+        if told is not None and told[0] != wanted:
+            self._leave(slot)  # the step is another: an answer about the one before is none
+            told = None
+        if told is None or self._clock() >= told[1] + interval:
+            self._told[slot] = wanted, self._clock()
             self._start(slot, key, wanted)
+
+    def _leave(self, slot: tuple[Key, str, str]) -> None:
+        """Ask a webhook no longer what it was asked last."""
+        self._told.pop(slot, None)
+        if (task := self._looking.pop(slot, None)) is not None:
+            task.cancel()
 
     def _start(self, slot: tuple[Key, str, str], key: Key, wanted: Evaluation) -> None:
         if slot not in self._looking:
             task = asyncio.create_task(self._judge_apart(key, wanted))
             self._looking[slot] = task
-            task.add_done_callback(lambda _: self._looking.pop(slot, None))
+            task.add_done_callback(lambda done: self._over(slot, done))
+
+    def _over(self, slot: tuple[Key, str, str], done: asyncio.Task[None]) -> None:
+        if self._looking.get(slot) is done:
+            del self._looking[slot]
 
     async def _judge_apart(self, key: Key, wanted: Evaluation) -> None:
         """A verdict that takes its time."""
-        async with self._judging if wanted.monitor.drift else self._telling:
-            now = self._clock()
-            try:
-                if wanted.monitor.drift:
-                    result = await self._drift.judge(wanted, self._signature(key, wanted.revision), now)
-                else:
-                    self._told[key, wanted.revision, wanted.use.name] = wanted, now
-                    result = await self._webhooks.judge(wanted, now)
-            except Exception as error:  # an answer that nobody foresaw holds the release, and is said
-                log.exception("judging failed", extra={"namespace": key.namespace, "deployment": key.name})
-                result = _error(wanted, reasons.SOURCE_UNAVAILABLE, f"no verdict: {error!r}", self._clock())
+        try:
+            if wanted.monitor.drift:
+                async with self._judging:
+                    signature = self._signature(key, wanted.revision)
+                    result = await self._drift.judge(wanted, signature, self._clock())
+            else:
+                result = await self._webhooks.judge(wanted, self._clock())
+        except Exception as error:  # an answer that nobody foresaw holds the release, and is said
+            log.exception("judging failed", extra={"namespace": key.namespace, "deployment": key.name})
+            result = _error(wanted, reasons.SOURCE_UNAVAILABLE, f"no verdict: {error!r}", self._clock())
         self._take(key, wanted, result)
 
     def _take(self, key: Key, wanted: Evaluation, result: MonitorResult) -> None:

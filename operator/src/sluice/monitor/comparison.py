@@ -142,6 +142,45 @@ def match_columns(candidate: Frame, stable: Frame, names: Sequence[str], *, pair
     return [_match(name, candidate, stable, requests) for name in dict.fromkeys(chosen)]
 
 
+def match_rankings(candidate: Frame, stable: Frame, names: Sequence[str], top: int) -> list[ColumnPair]:
+    """Of what stable ranks among the ``top`` first of a request: is it among candidate's?
+
+    The share that is not is one minus the overlap of the two lists, over all requests. It needs no whole requests in
+    the sample: each of stable's first ``top`` is as likely to be there as any other. Requests of no more than ``top``
+    rows say nothing, for all of theirs are among the first.
+
+    Args:
+        candidate: the ranks of one side, row ``i`` of both for the same row of the same request.
+        stable: those of the other.
+        names: the scores that are compared; none means all.
+        top: how many are the first.
+    """
+    chosen = names or [*stable.columns]
+    origins = stable.origins
+    if origins is None:
+        return []
+    requests, long = origins.clusters(), origins.size > top
+    found = [_overlap(name, candidate, stable, requests, long, top) for name in dict.fromkeys(chosen)]
+    return [pair for pair in found if pair.stable.present]
+
+
+def _overlap(
+    name: str, candidate: Frame, stable: Frame, requests: NDArray[np.intp], long: NDArray[np.bool_], top: int
+) -> ColumnPair:
+    ours, theirs = _column(candidate, name).numbers, _column(stable, name).numbers
+    asked = long & (theirs <= top)
+    known = asked & ~np.isnan(ours)
+    there = (ours[known] <= top).astype(np.float64)
+    return ColumnPair(
+        f"{name} (first {top})",
+        ColumnKind.CATEGORICAL,
+        ColumnSide(int(asked.sum()), there, 0),
+        ColumnSide(int(asked.sum()), np.ones(int(asked.sum())), 0),
+        ("below", "among the first"),
+        Matched(there, np.ones(len(there)), requests[known]),
+    )
+
+
 def name_columns(frame: Frame, schema: Sequence[str]) -> Frame:
     """The frame with its columns named by a model's signature, in order.
 

@@ -32,7 +32,9 @@ class DriftRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     stable: Name
     since: Annotated[datetime, msgspec.Meta(tz=True)]
     """Rows from here on, on both sides; rounded up to the next bucket."""
-    subject: Literal["Prediction", "Inputs"]
+    subject: Literal["Prediction", "Inputs", "Ranking"]
+    top: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 10
+    """Ranking only: how many of a request's rows are the first."""
     min_samples: Annotated[int, msgspec.Meta(ge=2)]
     min_effect: Annotated[float, msgspec.Meta(ge=0, le=1)]
     alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)]

@@ -7,14 +7,14 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from sluice.api.verdict import Verdict
 from sluice.monitor.cloudevents import Key
-from sluice.monitor.comparison import match_columns, name_columns
+from sluice.monitor.comparison import ColumnPair, match_columns, match_rankings, name_columns
 from sluice.monitor.contract import DriftAnswer, DriftRequest, Inferences, SampleCounts, no_answer
 from sluice.monitor.evidence import Evidence
 from sluice.monitor.exhibit import Exhibit, exhibits
@@ -24,7 +24,7 @@ from sluice.monitor.spool import Spool
 from sluice.monitor.store import Held, Store
 from sluice.monitor.tally import Tally
 from sluice.monitor.telemetry import Metrics
-from sluice.monitor.verdict import Rule, Sample, judge
+from sluice.monitor.verdict import Reason, Rule, Sample, judge
 from sluice.monitor.window import Frame, assemble
 
 THREADS = 2
@@ -34,6 +34,12 @@ MOST = 0.5
 in pairs."""
 MAX_WAITING = 256
 """Verdicts that may wait; beyond it the answer is Error at once, and the caller comes again."""
+
+_SIDES = {"Prediction": Side.OUTPUTS, "Inputs": Side.INPUTS, "Ranking": Side.RANKS}
+_NO_RANKING = (
+    "Rankings are compared request by request, where both revisions answered the same ones; "
+    "none of these had more rows than are the first, with a score for each."
+)
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +132,7 @@ class DriftService:
         self, request: DriftRequest, keys: list[Key], held: list[Held], since: float, until: float
     ) -> tuple[DriftAnswer, tuple[Exhibit, ...]]:
         """The blocking part: runs in a worker thread, on immutable chunks."""
-        side = Side.OUTPUTS if request.subject == "Prediction" else Side.INPUTS
+        side = _SIDES[request.subject]
         names = [column.name for column in request.schema or ()]
         kept = [self._kept(key, mine, since, until) for key, mine in zip(keys, held, strict=True)]
         chance = np.random.default_rng([self._seed, int(since)])
@@ -139,8 +145,15 @@ class DriftService:
             alpha=request.alpha,
             share=request.share,
         )
-        pairs = match_columns(candidate.frame, stable.frame, request.columns or (), paired=paired)
+        pairs: list[ColumnPair] = []
+        columns = request.columns or ()
+        if side is not Side.RANKS:
+            pairs = match_columns(candidate.frame, stable.frame, columns, paired=paired)
+        elif paired:
+            pairs = match_rankings(candidate.frame, stable.frame, columns, request.top)
         judgement = judge(pairs, candidate.sample, stable.sample, rule)
+        if side is Side.RANKS and not pairs and judgement.reason is Reason.NO_DATA:
+            judgement = replace(judgement, message=_NO_RANKING)
         answer = DriftAnswer(
             verdict=judgement.verdict,
             reason=judgement.reason,
@@ -162,7 +175,7 @@ class DriftService:
         traffic is split and not mirrored, only a gateway's retries reach both. Inputs are never compared in pairs:
         they are the same.
         """
-        if side is Side.OUTPUTS:
+        if side is not Side.INPUTS:
             joined = join(candidate.chunks, stable.chunks, side, self._max_rows, chance)
             all_mirrored = min(candidate.rows * stable.rate, self._max_rows)
             if joined.candidate.rows >= max(min_samples, MOST * all_mirrored):

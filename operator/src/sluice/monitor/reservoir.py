@@ -28,6 +28,8 @@ MAX_TEXT = 128
 MAX_PLANES = 2_048
 """Columns of a matrix. A revision whose rows keep changing shape is cut off here."""
 OTHER = "(other values)"
+MAX_RANKED = 8
+"""Columns of an answer whose rows are ranked: scores are few, and vectors are none."""
 
 
 class Side(StrEnum):
@@ -35,6 +37,8 @@ class Side(StrEnum):
 
     INPUTS = "inputs"
     OUTPUTS = "outputs"
+    RANKS = "ranks"
+    """The place of each answered number among those of its request, from 1 for the greatest."""
 
 
 class Kind(StrEnum):
@@ -58,6 +62,8 @@ class LayoutFullError(ValueError):
     """The row needs more planes than a matrix may have."""
 
 
+Ranks = dict[int, list[int]]
+"""By the place of the plane, the rank of each row of one request."""
 Encoder = Callable[[Sequence[Cell], Sequence[Cell]], Sequence[float]]
 """Makes values of the matrix of a row's questions and answers."""
 
@@ -76,6 +82,8 @@ class Layout:
         self._places: dict[Plane, int] = {}
         self._number_places: dict[tuple[Side, tuple[str, ...]], list[int]] = {}
         self._encoders: dict[tuple[tuple[str, ...], tuple[str, ...], bool], Encoder] = {}
+        self.columns = 0
+        """Planes of what came, without those that were worked out of it."""
 
     def place(self, plane: Plane) -> int:
         """The plane's column in the matrix.
@@ -91,6 +99,7 @@ class Layout:
             if plane.kind is Kind.TEXT:
                 self.vocabularies[place] = {}
             self.planes.append(plane)
+            self.columns += plane.side is not Side.RANKS
         return place
 
     def learn(self, side: Side, names: tuple[str, ...]) -> list[int]:
@@ -122,6 +131,21 @@ class Layout:
                 into[length_place] = len(cell)
             else:
                 into[place] = _as_float(cell)
+
+    def rank(self, response: Table) -> Ranks:
+        """The ranks of a request's answers, where they are numbers; empty where there are none, or too many.
+
+        Raises:
+            LayoutFullError: there is no room for them.
+        """
+        if len(response.names) > MAX_RANKED:
+            return {}
+        columns = zip(response.names, zip(*response.rows, strict=True), strict=True)
+        return {
+            self.place(Plane(Side.RANKS, name, Kind.NUMBER)): _ranks(cells)
+            for name, cells in columns
+            if all(isinstance(cell, int | float) and cell == cell for cell in cells)
+        }
 
     def encoder(self, request: Table, response: Table) -> Encoder:
         """What turns a row of both tables into values of the matrix, the quickest way that is right.
@@ -171,6 +195,24 @@ def _as_float(number: float) -> float:
         return float(number)
     except OverflowError:  # JSON integers have no upper bound
         return math.nan
+
+
+def _ranks(scores: Sequence[float]) -> list[int]:
+    """From 1 for the greatest; equals share the better place: 0.9, 0.4, 0.9 are 1, 3, 1."""
+    falling = sorted(scores, reverse=True)
+    first: dict[float, int] = {}
+    for place, score in enumerate(falling, 1):
+        first.setdefault(score, place)
+    return [first[score] for score in scores]
+
+
+def with_ranks(values: Sequence[float], ranks: Ranks, index: int) -> Sequence[float]:
+    """An encoded row with its ranks, each in its place."""
+    row = [*values]
+    for place, ranked in ranks.items():
+        row.extend([math.nan] * (place + 1 - len(row)))
+        row[place] = ranked[index]
+    return row
 
 
 def _joined(asked: Sequence[Cell], answered: Sequence[Cell]) -> Sequence[float]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from sluice.monitor.cloudevents import Key
 from sluice.monitor.origin import UNKNOWN
 from sluice.monitor.payload import Table
-from sluice.monitor.reservoir import Chunk, Layout, Reservoir
+from sluice.monitor.reservoir import Chunk, Layout, Reservoir, with_ranks
 from sluice.monitor.tally import Tally
 
 
@@ -135,18 +135,23 @@ class Store:
         bucket = self._bucket(key, moment)
         bucket.version += 1
         series, reservoir, layout = self._series[key], bucket.reservoir, bucket.layout
-        bytes_before, kept_before, planes_before = reservoir.nbytes, reservoir.kept, len(layout.planes)
+        bytes_before, kept_before, columns_before = reservoir.nbytes, reservoir.kept, layout.columns
         try:
             encode = layout.encoder(request, response)
-            size = len(request.rows)
+            size, ranks = len(request.rows), None
             for index, (asked, answered) in enumerate(zip(request.rows, response.rows, strict=True)):
                 slot = reservoir.choose()
-                if slot is not None:
-                    reservoir.put(slot, encode(asked, answered), request_id, index=index, size=size)
+                if slot is None:
+                    continue
+                values = encode(asked, answered)
+                if size > 1:
+                    ranks = layout.rank(response) if ranks is None else ranks
+                    values = with_ranks(values, ranks, index)
+                reservoir.put(slot, values, request_id, index=index, size=size)
         finally:
             self.bytes += reservoir.nbytes - bytes_before
             self.rows += reservoir.kept - kept_before
-            changed = series.has_rows and len(layout.planes) > planes_before
+            changed = series.has_rows and layout.columns > columns_before
             series.has_rows = True
         if self.bytes > self._max_bytes:
             self._evict(spare=bucket)
