@@ -103,6 +103,26 @@ def test_inputs_are_judged_by_the_names_of_the_signature(start: Start) -> None:
     assert answer["verdict"] == "Pass"
 
 
+def test_rankings_of_mirrored_requests_are_compared_and_shown(start: Start) -> None:
+    """Two that rank alike, one by other figures; and one that ranks the other way round."""
+    monitor, rng = start(), np.random.default_rng(1)
+    for number in range(60):
+        rows = rng.normal(size=(12, 2)).tolist()
+        for revision, weight in (("m-r1", 1.0), ("m-r2", 100.0), ("m-r3", -1.0)):
+            answers = [weight * row[0] for row in rows]
+            name = f"{revision}-{number}"
+            monitor.infer(revision, name, {"instances": rows}, {"predictions": answers}, request_id=f"request-{number}")
+    monitor.settle(180)
+    alike = monitor.ask("m-r2", "m-r1", subject="Ranking", top=3, minEffect=0.2).json
+    assert alike["verdict"] == "Pass", alike
+    assert alike["columns"][0]["effect"] == 0
+    other = monitor.ask("m-r3", "m-r1", subject="Ranking", top=3, minEffect=0.2).json
+    assert (other["verdict"], other["columns"][0]["name"]) == ("Fail", "prediction (first 3)")
+    assert other["columns"][0]["effect"] == 1
+    assert monitor.report(other["report"]["id"])["state"] == "Rendered"
+    assert monitor.ask("m-r3", "m-r1", subject="Ranking", top=12).json["reason"] == "NoData"
+
+
 def test_a_hostile_category_cannot_break_out_of_the_report(start: Start) -> None:
     monitor = start()
     classes: list[object] = ["good", "bad"]

@@ -129,6 +129,15 @@ def test_two_bad_moments_with_a_long_silence_in_between_are_no_breach(silence: s
     assert RecordKind.BREACHED in kinds(cluster, "scorer-r2")
 
 
+def test_a_short_time_is_long_enough_to_be_seen_in() -> None:
+    cluster = at_rest()
+    brief = Watch(sustained=timedelta(seconds=1), on_breach=OnBreach.ROLLBACK)
+    cluster.ask(cluster.spec.model_copy(update={"watch": brief}))
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(15)
+    assert cluster.status.stable_revision == "scorer-r1"
+
+
 def test_before_it_is_a_breach_it_is_noted_a_few_times_only() -> None:
     cluster = at_rest()
     cluster.oracle = saying(Verdict.FAIL)

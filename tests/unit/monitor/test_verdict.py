@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from sluice.api.verdict import Verdict
 from sluice.monitor.comparison import ColumnKind, match_columns, name_columns
+from sluice.monitor.origin import Origins
 from sluice.monitor.payload import Cell
 from sluice.monitor.reservoir import Chunk, Layout, Side
 from sluice.monitor.tally import Tally
 from sluice.monitor.verdict import ColumnVerdict, Judgement, Reason, Rule, Sample, judge
-from sluice.monitor.window import Frame, assemble
+from sluice.monitor.window import Column, Frame, assemble
 
 RULE = Rule(min_samples=200, min_effect=0.1, alpha=0.01)
 RNG_SEED = 20_261_124
@@ -283,6 +284,13 @@ def test_columns_without_names_get_the_signature_s_and_named_ones_keep_theirs() 
     assert list(name_columns(unnamed, ["age", "income"]).columns) == ["age", "income", "x2"]
     named = frame(income=scores(1), age=scores(2))
     assert name_columns(named, ["age", "income"]) is named
+
+
+def test_rows_keep_their_requests_when_columns_are_named() -> None:
+    """Without them, the rows of one request would count as so many independent observations."""
+    origins = Origins(np.array([b"a", b"a", b"b"]), np.arange(3, dtype=np.int32), np.array([2, 2, 1], dtype=np.int32))
+    frame = Frame(3, {"x0": Column(np.arange(3.0))}, origins)
+    assert name_columns(frame, ["age"]).origins is origins
 
 
 def test_a_long_list_of_changed_columns_fits_into_a_condition_s_message() -> None:

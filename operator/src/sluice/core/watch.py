@@ -170,7 +170,7 @@ def _fail(draft: Draft, stable: Revision, judged: Judgement) -> None:
 
 def _seen(monitor: str, before: Failing | None, at: datetime, sustained: timedelta, interval: timedelta) -> Failing:
     """A gauge that was seen to fail at a time. If nobody could tell for long, two bad moments are not one bad time."""
-    if before is None or at - before.seen_at > sustained + interval:
+    if before is None or at - before.seen_at > max(sustained, 2 * _AGAIN) + interval:
         return Failing(monitor=monitor, since=at, seen_at=at)
     if at - before.seen_at >= sustained / _NOTES:
         return before.model_copy(update={"seen_at": at})

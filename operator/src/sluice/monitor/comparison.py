@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -189,7 +189,7 @@ def name_columns(frame: Frame, schema: Sequence[str]) -> Frame:
     if any(name in frame.columns for name in schema):
         return frame
     named = dict(zip(frame.columns, schema, strict=False))
-    return Frame(frame.rows, {named.get(name, name): column for name, column in frame.columns.items()})
+    return replace(frame, columns={named.get(name, name): column for name, column in frame.columns.items()})
 
 
 class _Cells(NamedTuple):
