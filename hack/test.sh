@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE # as in the Makefile
 
 RUN=${RUN:-uv run --frozen --all-extras}
-OUTER=${LOGS:-} # set where this runs beside another
-LOGS=${LOGS:-$(mktemp -d)}
+OUTER=${SLUICE_TEST_LOGS:-} # set where this runs beside another
+LOGS=${OUTER:-$(mktemp -d)}
 started_cluster=no
 beside=() # process groups
 
@@ -38,7 +38,7 @@ layer() {
 
 # Low priority is that of the group, where sessions are groups of their own to the scheduler.
 start_beside() {
-  LOGS="$LOGS" setsid bash -c 'echo 19 2>/dev/null >/proc/self/autogroup || true; exec nice -n 19 "$0" "$1"' "$0" "$1" \
+  SLUICE_TEST_LOGS="$LOGS" setsid bash -c 'echo 19 2>/dev/null >/proc/self/autogroup || true; exec nice -n 19 "$0" "$1"' "$0" "$1" \
     >"$LOGS/$1.beside" 2>&1 &
   beside+=($!)
 }
