@@ -183,9 +183,9 @@ class ModelRevisionStatus(Resource):
     """People's acts that were taken into account."""
     hand_edits: Annotated[list[Text], Field(max_length=8), ATOMIC] = []
     """What was changed by hand of its workload, or of the route while it is stable, and is not set right yet."""
-    failing: Annotated[list[Failing], Field(max_length=32), map_by("monitor")] = []
-    """Gauges that fail while it serves, but not yet for as long as spec.watch.sustained."""
-    breached: Annotated[list[Failing], Field(max_length=32), map_by("monitor")] = []
+    failing: Annotated[list[Failing], Field(max_length=33), map_by("monitor")] = []
+    """Gauges (with the workload, one more than a spec may have) that fail while it serves, but not for long yet."""
+    breached: Annotated[list[Failing], Field(max_length=33), map_by("monitor")] = []
     """Gauges that have failed for longer while it served, and have not passed since."""
     records: Annotated[list[Record], Field(max_length=MAX_RECORDS), ATOMIC] = []
     """What happened, oldest first, each bound to the one before by its hash."""
