@@ -62,10 +62,10 @@ for what in "$@"; do
       layer unit tests/unit --ignore=tests/unit/core --numprocesses=auto
       ;;
     component)
-      # Three API servers, because these tests mostly wait; the tests of a file share one, in an order that can be
+      # Four API servers, because these tests mostly wait; the tests of a file share one, in an order that can be
       # repeated. Files in the order of their names but for the longest: by the number of their tests, those with few
       # slow ones would come last, and the other workers wait.
-      layer component tests/component -p no:randomly --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+      layer component tests/component -p no:randomly --numprocesses=4 --dist=loadfile --no-loadscope-reorder
       ;;
     chart)
       layer chart tests/chart

@@ -17,12 +17,26 @@ from tests.component.rig import rig as make_rig
 
 CRDS = Path(__file__).parents[2] / "crds"
 
+LONGEST = (
+    "test_crash.py",
+    "monitor/test_monitor.py",
+    "storage/test_registry.py",
+    "monitor/test_rendering.py",
+    "test_process.py",
+    "governance/test_atwork.py",
+    "test_webhook.py",
+    "cli/test_cli.py",
+    "test_watch.py",
+)
+"""Files whose tests take more than a minute, the longest first."""
+
 _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: the other workers would wait for it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_crash.py" or item.path.parent.name != "component")
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
