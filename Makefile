@@ -5,6 +5,8 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Images of Python set it; then each process that the tests start compiles all its libraries: Evidently's take 10 s.
 unexport PYTHONDONTWRITEBYTECODE
+# MLflow and Evidently tell their makers of their use otherwise.
+export DO_NOT_TRACK := true
 
 PYTHON ?= python3
 # uv where it is, or where pip is about to put it.
@@ -46,7 +48,7 @@ demo: uv ## Six releases on a real cluster: good ones promoted, bad ones rolled 
 ##@ Check
 
 .PHONY: test lint unit component chart e2e
-test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (40 to 50 min once built)
+test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (about 30 min once built)
 	@RUN="$(RUN)" bash hack/test.sh lint component chart +unit e2e
 
 lint unit component chart e2e: uv ## One layer of the tests

@@ -36,6 +36,10 @@ layer() {
   $RUN python -m pytest -q -rfE --durations=5 "$@" 2>&1 | tee "$LOGS/$name.log"
 }
 
+# Before the tests, not in their midst: half of them would wait for a build that takes both processors from the others,
+# and nobody would see it progress.
+programs() { $RUN python -m hack.cluster build; }
+
 # Low priority is that of the group, where sessions are groups of their own to the scheduler.
 start_beside() {
   SLUICE_TEST_LOGS="$LOGS" setsid bash -c 'echo 19 2>/dev/null >/proc/self/autogroup || true; exec nice -n 19 "$0" "$1"' "$0" "$1" \
@@ -62,12 +66,14 @@ for what in "$@"; do
       layer unit tests/unit --ignore=tests/unit/core --numprocesses=auto
       ;;
     component)
+      programs
       # Four API servers, because these tests mostly wait; the tests of a file share one, in an order that can be
       # repeated. Files in the order of their names but for the longest: by the number of their tests, those with few
       # slow ones would come last, and the other workers wait.
       layer component tests/component -p no:randomly --numprocesses=4 --dist=loadfile --no-loadscope-reorder
       ;;
     chart)
+      programs
       layer chart tests/chart
       ;;
     e2e)
