@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,8 @@ class Ground:
         out = await self.run(*command, stdin=json.dumps(document))
         return int(json.loads(out)["metadata"].get("generation", 0))
 
-    async def install(self) -> None:
-        """Install or upgrade the chart as a user would, and wait until it runs.
+    async def install(self, operator: Mapping[str, Any] | None = None) -> None:
+        """Install or upgrade the chart as a user would, and wait until it runs; with more values for the operator.
 
         A registered version never changes, so the operator resolves it once. Here they may have been registered
         anew under their old numbers: the time of that is an annotation of its pods, which restarts them.
@@ -115,7 +115,7 @@ class Ground:
             *(self.helm, "upgrade", "--install", RELEASE, str(REPOSITORY)),
             *(f"--namespace={RELEASE_NAMESPACE}", "--create-namespace", "--wait", "--timeout=4m", "--values=-"),
             *self._values(await self._registered()),
-            stdin=json.dumps({"global": {"governance": governance}}),
+            stdin=json.dumps({"global": {"governance": governance}, "operator": operator or {}}),
         )
 
     async def _registered(self) -> str:

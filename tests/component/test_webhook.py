@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestServer
 
 from sluice.core import reasons
 from sluice.core.objects import Object
+from sluice.edges.courier import read_key, signature
 from sluice.edges.kinds import MODEL_DEPLOYMENTS, MODEL_MONITORS, MODEL_REVISIONS
-from sluice.edges.webhook import read_key, signature
 from tests.component.rig import Rig
 from tests.component.test_operator import deployment
 

@@ -24,6 +24,12 @@ from hack.demo.ground import Ground
 
 REPOSITORY = Path(__file__).parents[2]
 
+HOOKS = {
+    "webhooks": {"hosts": ["hooks.*.svc"]},
+    "networkPolicy": {"extraEgress": [{"ports": [{"protocol": "TCP", "port": 8080}]}]},
+}
+"""Values of the operator: whom it may tell of a breach."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -128,7 +134,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
         if not done.exists():
             training = [sys.executable, "-m", "hack.demo.train", f"--tracking-uri={place.mlflow}"]
             subprocess.run(training, cwd=REPOSITORY, check=True, timeout=600)
-            asyncio.run(place.install())
+            asyncio.run(place.install(HOOKS))
             done.touch()
     return Cluster(place)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from hack.demo.ground import RELEASE_NAMESPACE
 from tests.e2e.conftest import Cluster
 from tests.e2e.test_trouble import released
 
@@ -31,14 +34,49 @@ def requests(cluster: Cluster, namespace: str) -> Iterator[None]:
         thread.join()
 
 
+_TAKES_ALL = """
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.rfile.read(int(self.headers["content-length"])).decode(), flush=True)
+        self.send_response(202)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+http.server.HTTPServer(("", 8080), Handler).serve_forever()
+"""
+
+
+def hook(cluster: Cluster, namespace: str) -> str:
+    """A service that takes what it is told, and logs it; its URL."""
+    (operator,) = cluster.get("pods", "-n", RELEASE_NAMESPACE, "-l", "app.kubernetes.io/component=operator")["items"][
+        :1
+    ]
+    image = operator["spec"]["containers"][0]["image"]
+    container = {"name": "hooks", "image": image, "command": ["python", "-c", _TAKES_ALL]}
+    metadata = {"name": "hooks", "namespace": namespace, "labels": {"app": "hooks"}}
+    port = {"port": 8080, "targetPort": 8080}
+    pod = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
+    service = {"selector": {"app": "hooks"}, "ports": [port]}
+    cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service})
+    cluster.kubectl("wait", "pod/hooks", "-n", namespace, "--for=condition=Ready", "--timeout=90s")
+    return f"http://hooks.{namespace}.svc:8080/"
+
+
 def test_a_breach_after_the_promotion_returns_to_the_revision_before(cluster: Cluster, namespace: str) -> None:
     released(cluster, namespace)
     cluster.apply(cluster.deployment(NAME, namespace, "2"))
     cluster.phase(NAME, namespace, "Healthy")
 
+    url = hook(cluster, namespace)
+
     def watched(limit: str) -> None:
         latency = {"name": "latency-p99", "parameters": {"maxMs": limit}}
-        watch = {"sustained": "10s", "onBreach": "Rollback"}
+        watch = {"sustained": "10s", "onBreach": "Rollback", "hook": {"url": url}}
         cluster.apply(cluster.deployment(NAME, namespace, "2", monitors=[latency], watch=watch))
 
     def says(status: str, reason: str) -> bool:
@@ -59,4 +97,12 @@ def test_a_breach_after_the_promotion_returns_to_the_revision_before(cluster: Cl
     records = cluster.get("mrev", f"{NAME}-r2", "-n", namespace)["status"]["records"]
     assert [record["kind"] for record in records][-2:] == ["Breached", "Replaced"]
     assert "latency-p99" in records[-2]["message"]
+
+    def told() -> list[Any]:
+        return [json.loads(line) for line in cluster.kubectl("logs", "hooks", "-n", namespace).splitlines()]
+
+    cluster.until("the hook is told", lambda: len(told()) > 0)
+    (event,) = told()
+    assert (event["type"], event["subject"]) == ("dev.sluice.watch.breached", f"{NAME}-r2")
+    assert f"{NAME}-r1 takes over" in event["data"]["message"]
     assert f"{NAME}-r2 breached latency-p99" in cluster.kubectl("get", "events", "-n", namespace)

@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from sluice import __version__
 from sluice.api.sender import WeakKeyError, read_keys
-from sluice.edges import anchor, metrics, webhook
+from sluice.edges import anchor, courier, metrics
 from sluice.edges.evidence import EvidenceReader
 from sluice.edges.kinds import MODEL_DEPLOYMENTS
 from sluice.edges.kube import Kube, own_namespace
@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     option(
         "--webhook-hosts",
         default=environment("WEBHOOK_HOSTS", ""),
-        help="hosts that webhook monitors may name, with commas between and * for anything; empty for none",
+        help="hosts that webhook monitors and watch hooks may name, commas between, * for anything; empty for none",
     )
     option(
         "--webhook-key",
@@ -199,8 +199,8 @@ def _webhook_key(path: str) -> Path | None:
     if not path:
         return None
     try:
-        webhook.read_key(Path(path))
-    except webhook.WebhookKeyError as error:
+        courier.read_key(Path(path))
+    except courier.WebhookKeyError as error:
         sys.exit(f"webhook key: {error}")
     return Path(path)
 

@@ -31,7 +31,7 @@ from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.core import attachment
 from sluice.core.decide import decide
 from sluice.core.looks import Look
-from sluice.core.plan import Evaluation, Event, Plan
+from sluice.core.plan import Evaluation, Event, Outgoing, Plan
 from sluice.core.world import (
     Attachment,
     Environment,
@@ -143,6 +143,13 @@ class Cluster:
     oversight: Oversight = field(default_factory=Oversight)
     registry_read: bool = True
     """Whether it is known what the registry has about the revisions."""
+    outgoing: tuple[Outgoing, ...] = ()
+    hooked: bool = True
+    """Whether the hook takes what it is sent."""
+    delivered: tuple[str, ...] = ()
+    """What the operator knows to have been taken."""
+    told: tuple[Outgoing, ...] = ()
+    """What the hook was sent and took."""
     answers: dict[str, Condition] = field(default_factory=dict)
     """What came of people's decisions, by their name."""
     events: list[Event] = field(default_factory=list)
@@ -195,6 +202,7 @@ class Cluster:
             route=route,
             monitors=self.monitors,
             results=self.results,
+            delivered=self.delivered,
             environment=self.environment,
             oversight=replace(
                 self.oversight,
@@ -209,6 +217,8 @@ class Cluster:
     def reconcile(self) -> Plan:
         world = self.world()
         plan = decide(world, self.now)
+        self.outgoing = plan.outgoing
+        self.post()  # what is sent may arrive before anything is written
         for _ in self._carry_out(plan, attachment.wanted(world)):
             self.writes += 1
             if self.on_write is not None:
@@ -256,6 +266,14 @@ class Cluster:
         parsed = ModelRevisionStatus.model_validate(status.dump())
         self.revisions[name] = replace(self.revisions[name], status=parsed)
 
+    def post(self) -> None:
+        """Send what is to be sent."""
+        wanted = {event.id: event for event in self.outgoing}
+        known = [name for name in self.delivered if name in wanted]
+        fresh = [name for name in wanted if name not in known] if self.hooked else []
+        self.told += tuple(wanted[name] for name in fresh)
+        self.delivered = (*known, *fresh)
+
     def evaluate(self) -> None:
         """One tick of the evaluator: every wanted verdict, afresh."""
         before, self.results = self.results, {}
@@ -296,6 +314,7 @@ class Cluster:
             try:
                 self.reconcile()
             except Crash:
+                self.delivered = ()  # it was in the memory of the process
                 continue
             if self.writes == before:
                 if self.on_settle is not None:

@@ -38,6 +38,7 @@ NOTHING_TO_DO = {
     reasons.SPEC_CHANGED,
     reasons.STEP_STARTED,
     reasons.SUPERSEDED,
+    reasons.HOOK_TOLD,
     reasons.WEBHOOK_PASSED,
     reasons.WITHIN_LIMITS,
     reasons.WORKLOAD_READY,

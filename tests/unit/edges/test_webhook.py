@@ -23,7 +23,8 @@ from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import ResolvedModel
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import reasons
-from sluice.edges.webhook import WebhookKeyError, Webhooks, read_key, signature
+from sluice.edges.courier import Courier, Letter, Undelivered, WebhookKeyError, read_key, signature
+from sluice.edges.webhook import Webhooks
 from tests.unit.core.examples import evaluation
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -65,7 +66,7 @@ def wanted(url: str, **webhook: Any) -> Any:
 
 async def ask(*answers: tuple[int, str], **webhook: Any) -> tuple[MonitorResult, Service]:
     async with serving(answers=list(answers)) as (service, session):
-        webhooks = Webhooks(session, ["127.0.0.1"], pause=0)
+        webhooks = Webhooks(Courier(session, ["127.0.0.1"]), pause=0)
         return await webhooks.judge(wanted(service.url, **webhook), NOW), service
 
 
@@ -124,6 +125,7 @@ async def test_a_figure_that_is_none_is_left_out(figure: Any) -> None:
         pytest.param(404, '{"verdict": "Pass"}', id="not-found"),
         pytest.param(302, '{"verdict": "Pass"}', id="redirected"),
         pytest.param(204, "", id="no-content"),
+        pytest.param(202, '{"verdict": "Pass"}', id="queued"),
     ],
 )
 async def test_what_is_no_verdict_is_an_error_at_once(status: int, text: str) -> None:
@@ -145,7 +147,7 @@ async def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
     application = web.Application()
     application.router.add_post("/check", piecemeal)
     async with TestServer(application) as server, aiohttp.ClientSession() as session:
-        result = await Webhooks(session, ["127.0.0.1"]).judge(wanted(str(server.make_url("/check"))), NOW)
+        result = await Webhooks(Courier(session, ["127.0.0.1"])).judge(wanted(str(server.make_url("/check"))), NOW)
     assert result.verdict is Verdict.FAIL
 
 
@@ -166,7 +168,7 @@ async def test_no_figure_and_no_text_destroys_a_verdict(given: Any, value: str |
 
 async def test_slow_services_of_one_namespace_hold_up_no_other() -> None:
     async with serving(delay=5) as (service, session):
-        webhooks = Webhooks(session, ["127.0.0.1"])
+        webhooks = Webhooks(Courier(session, ["127.0.0.1"]))
         hanging = [asyncio.create_task(webhooks.judge(wanted(service.url), NOW)) for _ in range(40)]
         await asyncio.sleep(0.2)
         assert len(service.asked) == 4
@@ -205,7 +207,7 @@ async def test_after_the_last_try_it_is_an_error(retries: int) -> None:
 
 async def test_a_service_that_hangs_or_is_away_is_an_error() -> None:
     async with serving(delay=30) as (service, session):
-        webhooks = Webhooks(session, ["127.0.0.1"], pause=0)
+        webhooks = Webhooks(Courier(session, ["127.0.0.1"]), pause=0)
         result = await webhooks.judge(wanted(service.url, timeout="1s", retries=0), NOW)
         assert (result.verdict, result.reason) == (Verdict.ERROR, reasons.SOURCE_UNAVAILABLE)
         away = await webhooks.judge(wanted(f"http://127.0.0.1:{unused_port()}/check", retries=1), NOW)
@@ -228,10 +230,10 @@ async def test_a_service_that_hangs_or_is_away_is_an_error() -> None:
 )
 async def test_only_hosts_that_the_installer_names_are_asked(hosts: list[str], url: str, asked: bool) -> None:
     async with aiohttp.ClientSession() as session:
-        webhooks = Webhooks(session, hosts)
-        assert (webhooks.refusal(url) == "") is asked
+        courier = Courier(session, hosts)
+        assert (courier.refusal(url) == "") is asked
         if not asked:
-            result = await webhooks.judge(wanted(url), NOW)
+            result = await Webhooks(courier).judge(wanted(url), NOW)
             assert (result.verdict, result.reason) == (Verdict.ERROR, reasons.WEBHOOK_NOT_ALLOWED)
             assert "operator.webhooks.hosts" in result.message
 
@@ -255,7 +257,7 @@ def test_the_signature_is_that_of_standard_webhooks() -> None:
 async def test_a_question_is_signed_and_an_exchanged_key_is_used(tmp_path: Path) -> None:
     file = tmp_path / "key"
     async with serving() as (service, session):
-        webhooks = Webhooks(session, ["127.0.0.1"], file)
+        webhooks = Webhooks(Courier(session, ["127.0.0.1"], file))
         for text in (KEY, "whsec_" + base64.b64encode(b"another key of thirty-two bytes.").decode()):
             file.write_text(text + "\n")
             await webhooks.judge(wanted(service.url), NOW)
@@ -283,3 +285,29 @@ def test_a_key_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
         read_key(tmp_path / "key")
     with pytest.raises(WebhookKeyError):
         read_key(tmp_path / "missing")
+
+
+async def test_a_letter_is_delivered_by_its_status_whatever_is_said_with_it() -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=202)
+        await response.prepare(request)
+        await response.write(b"x" * (1 << 17))
+        await asyncio.sleep(30)
+        return response
+
+    application = web.Application()
+    application.router.add_post("/train", endless)
+    async with TestServer(application) as server, aiohttp.ClientSession() as session:
+        letter = Letter(str(server.make_url("/train")), "event-1", b"{}", timedelta(seconds=20))
+        await asyncio.wait_for(Courier(session, ["127.0.0.1"]).deliver(letter), 10)
+
+
+@pytest.mark.parametrize(("status", "again"), [(302, False), (404, False), (429, True), (503, True)])
+async def test_what_is_not_taken_is_said_without_the_query(status: int, again: bool) -> None:
+    async with serving(answers=[(status, "no")]) as (service, session):
+        letter = Letter(f"{service.url}?token=secret", "event-1", b"{}", timedelta(seconds=20))
+        with pytest.raises(Undelivered) as caught:
+            await Courier(session, ["127.0.0.1"]).deliver(letter)
+    assert caught.value.again is again
+    assert f"{service.url} answers {status}: no" in caught.value.message
+    assert "secret" not in caught.value.message

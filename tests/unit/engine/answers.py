@@ -1,7 +1,8 @@
-"""Prometheus and the drift service, played."""
+"""Prometheus, the drift service and other services, played."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core.plan import Evaluation
 from sluice.core.slo import Sample, Vector
 from sluice.edges import rules
+from sluice.edges.courier import Letter
 from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
 
 Answer = list[Sample] | QueryRejectedError | PrometheusUnavailableError
@@ -50,6 +52,25 @@ class PlayedWebhooks:
             window_start=wanted.since,
             observed_at=now,
         )
+
+
+@dataclass
+class PlayedPost:
+    """A courier that takes every letter, or gives the troubles it was told, one after the other."""
+
+    troubles: list[Exception] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    taken: Callable[[], None] = lambda: None
+    """What happens when one is taken."""
+
+    async def deliver(self, letter: Letter) -> None:
+        self.letters.append(letter)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.taken()
+
+    def refusal(self, url: str) -> str:
+        return "" if "allowed" in url else "the operator may not ask it"
 
 
 @dataclass

@@ -26,6 +26,7 @@ from sluice.edges.registry import Question, Registry
 from sluice.engine.act import Actor
 from sluice.engine.aliases import Aliases
 from sluice.engine.evaluator import Evaluator
+from sluice.engine.hooks import Hooks
 from sluice.engine.hostnames import Hostnames
 from sluice.engine.observe import Observer
 from sluice.engine.oversight import Overseer, Sources
@@ -36,7 +37,7 @@ from sluice.engine.resync import Offers
 from sluice.engine.rules import Rules
 from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
-from tests.unit.engine.answers import PlayedDrift, PlayedJudge, PlayedPrometheus, PlayedWebhooks
+from tests.unit.engine.answers import PlayedDrift, PlayedJudge, PlayedPost, PlayedPrometheus, PlayedWebhooks
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -243,6 +244,8 @@ class Engine:
         self.rules = Rules(self.judge, self.queue.add, self.seconds)
         actor = Actor(self.store, kube, None, refusals, lambda _key, event: self.told.append(event))
         self.webhooks = PlayedWebhooks()
+        self.post = PlayedPost()
+        self.hooks = Hooks(self.post, self.queue.add, lambda _key, event: self.told.append(event), pause=0)
         self.evaluator = Evaluator(
             self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [], self.webhooks
         )
@@ -269,6 +272,7 @@ class Engine:
             hostnames=self.hostnames,
             refusals=refusals,
             overseer=Overseer(self.store, sources),
+            hooks=self.hooks,
             wake=self.queue.add,
         )
         self.reconciler = Reconciler(
@@ -278,6 +282,7 @@ class Engine:
             observer=observer,
             evaluator=self.evaluator,
             rules=self.rules,
+            hooks=self.hooks,
             actor=actor,
             clock=clock,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from sluice.core import records
 from sluice.core.objects import Object
 from sluice.edges.kinds import (
     CLUSTER_MODEL_MONITORS,
+    DEPLOYMENTS,
     HTTP_ROUTES,
     INFERENCE_SERVICES,
     MODEL_DEPLOYMENTS,
@@ -52,6 +55,7 @@ async def run(engine: Engine, time: Time, seconds: float, step: float = 1) -> No
     """Let time pass, settling at every step."""
     await engine.settle()
     for _ in range(int(seconds / step)):
+        await asyncio.sleep(0)  # for what goes on beside
         time.pass_(step)
         await engine.settle()
 
@@ -443,3 +447,44 @@ async def test_a_revision_that_is_there_but_was_not_seen_is_learnt_from_the_refu
     await run(engine, time, 60)
     assert status(kube)["phase"] == "Healthy"
     assert kube.names(MODEL_REVISIONS) == ["scorer-r1"]
+
+
+async def test_a_hook_is_told_once_and_only_what_is_on_record_whatever_the_api_server_refuses(
+    engine: Engine, kube: FakeKube, time: Time
+) -> None:
+    await released(engine, time)
+    watch = {"sustained": "10s", "hook": {"url": "https://allowed.example.com/train"}}
+    kube.put(MODEL_DEPLOYMENTS, merged(deployment(), {"watch": watch}))
+    revision = (MODEL_REVISIONS, "risk", "scorer-r1")
+    answering(kube, 0)
+    await run(engine, time, 5)
+    kube.refuse[revision] = Unavailable(503, "away")
+    await run(engine, time, 60)
+    assert engine.post.letters == [], "what is not on record is told to nobody"
+    kube.refuse.clear()
+    engine.post.taken = lambda: kube.refuse.update({revision: Unavailable(503, "away again")})
+    await run(engine, time, 120)
+    assert [notice["kind"] for notice in notices(kube)] == ["Breached"]
+    assert len(engine.post.letters) == 1, "that it was told cannot be written, and is known all the same"
+    engine.post.taken = lambda: None
+    kube.refuse.clear()
+    await run(engine, time, 90)
+    answering(kube, 1)
+    await run(engine, time, 10)
+    told = [json.loads(letter.body)["type"].rpartition(".")[2] for letter in engine.post.letters]
+    assert (told, notices(kube)) == (["breached", "recovered"], [])
+
+
+def merged(item: Object, spec: Object) -> Object:
+    return item | {"spec": item["spec"] | spec}
+
+
+def answering(kube: FakeKube, pods: int) -> None:
+    """So many pods of the revision answer."""
+    counts = dict.fromkeys(("readyReplicas", "availableReplicas"), pods)
+    metadata = {"name": "scorer-r1-predictor", "namespace": "risk"}
+    kube.put(DEPLOYMENTS, {"kind": "Deployment", "metadata": metadata, "status": counts}, "kubelet")
+
+
+def notices(kube: FakeKube) -> Any:
+    return live(kube, MODEL_REVISIONS, "scorer-r1")["status"].get("notices", [])

@@ -22,7 +22,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from sluice.api.markers import Rule, map_by
+from sluice.api.markers import Matching, Rule, map_by
 
 
 class Resource(BaseModel):
@@ -124,6 +124,15 @@ Text = Annotated[str, Field(max_length=1024)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 Decimal = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$", max_length=32)]
 """A number as a string: the Kubernetes API conventions forbid floats."""
+URL = Annotated[
+    str,
+    Field(min_length=1, max_length=2048),
+    Matching(
+        "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?][!$-&(-~]*)?$",
+        "must be an http or https URL without a user or a fragment",
+    ),
+]
+
 Quantity = Annotated[
     StrictInt | StrictStr,
     WithJsonSchema(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from sluice.api.base import Conditions, Duration, Name, Quantity, Resource, Text, Time, Word
+from sluice.api.base import URL, Conditions, Duration, Name, Quantity, Resource, Text, Time, Word
 from sluice.api.governance import GovernanceStatus
 from sluice.api.governancepolicy import RiskTier, Role
 from sluice.api.markers import ATOMIC, PASSTHROUGH, SET, Matching, Rule, map_by
@@ -278,6 +278,27 @@ class OnBreach(StrEnum):
     ROLLBACK = "Rollback"
 
 
+class Hook(Resource):
+    """Who is told when what serves breaches a gate, and when it passes again: a training that begins, for instance.
+
+    The message is a CloudEvent in JSON (``application/cloudevents+json``), signed as Standard Webhooks have it, of type
+    ``dev.sluice.watch.breached`` or ``dev.sluice.watch.recovered``. It is sent until it is answered with 2xx.
+    """
+
+    rules = (
+        Rule(
+            "duration(self.timeout) >= duration('1s') && duration(self.timeout) <= duration('60s')",
+            "must be between 1s and 60s; what takes longer is begun, and answered at once",
+            field=".timeout",
+        ),
+    )
+
+    url: URL
+    """Where it is sent. The operator asks hosts that the chart's operator.webhooks.hosts names, and no others."""
+    timeout: Duration = timedelta(seconds=10)
+    """How long one try may take."""
+
+
 class Watch(Resource):
     """The gauges go on after the promotion, on what serves."""
 
@@ -286,6 +307,8 @@ class Watch(Resource):
     on_breach: OnBreach = OnBreach.ALERT
     """Alert says so: MonitorsPassing is False, and the alert SluiceModelBreached fires. Rollback also returns to the
     revision before, while that still runs (rollout.rollbackWindow); then Promoted is False."""
+    hook: Hook | None = None
+    """Who is told of it."""
 
 
 class Governance(Resource):

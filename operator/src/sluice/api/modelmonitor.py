@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sluice.api.base import Conditions, Decimal, Duration, Resource, Text
+from sluice.api.base import URL, Conditions, Decimal, Duration, Resource, Text
 from sluice.api.markers import SET, Matching, Rule
 
 Query = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -174,14 +174,7 @@ class Webhook(Resource):
         ),
     )
 
-    url: Annotated[
-        str,
-        Field(min_length=1, max_length=2048),
-        Matching(
-            "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?][!$-&(-~]*)?$",
-            "must be an http or https URL without a user or a fragment",
-        ),
-    ]
+    url: URL
     """Where it is asked. The operator asks hosts that the chart's operator.webhooks.hosts names, and no others."""
     timeout: Duration = timedelta(seconds=10)
     """How long one try may take."""

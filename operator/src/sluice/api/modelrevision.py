@@ -15,6 +15,9 @@ from sluice.api.modeldeployment import Governance, MonitorUses, Rollout, Serving
 from sluice.api.record import MAX_RECORDS, ArchivedRecords, ChainLink, Record, Seal, SeenDecision
 from sluice.api.verdict import MonitorResult
 
+MAX_NOTICES = 32
+"""Notices that wait; the oldest make room."""
+
 
 class Column(Resource):
     """One input column of a model signature."""
@@ -142,6 +145,28 @@ class Failing(Resource):
     """A time at which it was seen to fail; not the last one, which would be a write each time it is seen."""
 
 
+class NoticeKind(StrEnum):
+    """What spec.watch.hook is told."""
+
+    BREACHED = "Breached"
+    """A gate has failed on what serves for longer than spec.watch.sustained."""
+    RECOVERED = "Recovered"
+    """It passes again, or is not watched any more."""
+
+
+class Notice(Resource):
+    """Something that spec.watch.hook has not been told yet."""
+
+    kind: NoticeKind
+    """What happened."""
+    monitor: Name
+    """To which gauge."""
+    time: Time
+    """When."""
+    message: Text
+    """That in words."""
+
+
 class ModelRevisionStatus(Resource):
     """The state of a release. This, and nothing else, is what the operator remembers."""
 
@@ -187,6 +212,8 @@ class ModelRevisionStatus(Resource):
     """Gauges (with the workload, one more than a spec may have) that fail while it serves, but not for long yet."""
     breached: Annotated[list[Failing], Field(max_length=33), map_by("monitor")] = []
     """Gauges that have failed for longer while it served, and have not passed since."""
+    notices: Annotated[list[Notice], Field(max_length=MAX_NOTICES), ATOMIC] = []
+    """What spec.watch.hook has not been told yet, oldest first."""
     records: Annotated[list[Record], Field(max_length=MAX_RECORDS), ATOMIC] = []
     """What happened, oldest first, each bound to the one before by its hash."""
     archived: ArchivedRecords | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sluice.api.modelrevision import RevisionPhase
-from sluice.core import gates, rollout, status, watch
+from sluice.core import gates, outbox, rollout, status, watch
 from sluice.core.draft import Draft
 from sluice.core.plan import Plan
 from sluice.core.world import WorkloadState, World
@@ -40,5 +40,6 @@ def decide(world: World, now: datetime) -> Plan:
             *(gates.evaluations(world, draft.revisions, candidate, draft.stable, now) if candidate else ()),
             *watch.evaluations(draft),
         ),
+        outgoing=outbox.outgoing(draft),
         requeue_after=draft.requeue_after,
     )

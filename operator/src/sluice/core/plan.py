@@ -104,6 +104,26 @@ class NewEvidence:
     """JSON text; the digest is over its bytes."""
 
 
+@dataclass(frozen=True)
+class Outgoing:
+    """A CloudEvent to send until it is answered."""
+
+    url: str
+    timeout: timedelta
+    """Of one try."""
+    id: str
+    source: str
+    type: str
+    subject: str
+    """The revision that it is about."""
+    time: datetime
+    """When what it tells of happened."""
+    monitor: str
+    message: str
+    model: ResolvedModel
+    """What the revision serves."""
+
+
 class ActKind(StrEnum):
     """What people act by."""
 
@@ -147,5 +167,7 @@ class Plan:
     """Custom rules whose outcomes the next decision will need, until a later plan says otherwise."""
     evaluations: tuple[Evaluation, ...]
     """Verdicts to obtain from now on, until a later plan says otherwise."""
+    outgoing: tuple[Outgoing, ...]
+    """What to send from now on, until a later plan says otherwise."""
     requeue_after: timedelta | None
     """When to decide again even if nothing is seen to change."""

@@ -51,6 +51,9 @@ BREACHED = "Breached"
 FAILING_BRIEFLY = "FailingBriefly"
 RECOVERED = "Recovered"
 RETURNED = "ReturnedAfterBreach"
+HOOK_TOLD = "HookTold"
+HOOK_UNANSWERED = "HookUnanswered"
+HOOK_NOT_ALLOWED = "HookNotAllowed"
 
 # Hand edits
 ROUTE_CORRECTED = "RouteCorrected"

@@ -30,6 +30,7 @@ from sluice.core import (
     gates,
     lanes,
     looks,
+    outbox,
     reasons,
     records,
     steps,
@@ -59,6 +60,7 @@ def advance(draft: Draft) -> None:
     succession.supersede(draft)
     edits.record(draft)
     consent.record(draft)
+    outbox.settle(draft)
     watch.observe(draft)
     leave_lanes(draft)
     progress(draft)

@@ -271,7 +271,10 @@ def _watched(draft: Draft, judgement: Judgement) -> Says:
         return Says(FALSE, reasons.BREACHED, f"{stable.name}: {_failing(breached)}")
     if failing := stable.status.failing:
         return Says(UNKNOWN, reasons.FAILING_BRIEFLY, f"{stable.name}: {_failing(failing)}; not long enough to tell")
-    return _monitors(draft, judgement)
+    said, refusal = _monitors(draft, judgement), draft.world.environment.hook_refusal
+    if said.status is TRUE and refusal:
+        return Says(UNKNOWN, reasons.HOOK_NOT_ALLOWED, f"spec.watch.hook would not be told of a breach: {refusal}")
+    return said
 
 
 def _failing(items: list[Failing]) -> str:

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from sluice.api.base import format_time
 from sluice.api.modeldeployment import MonitorUse, OnBreach
 from sluice.api.modelmonitor import ModelMonitorSpec
-from sluice.api.modelrevision import Failing, RevisionPhase
+from sluice.api.modelrevision import Failing, NoticeKind, RevisionPhase
 from sluice.api.record import RecordKind
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import gates, lanes, reasons, steps
+from sluice.core import gates, lanes, outbox, reasons, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
 from sluice.core.plan import Evaluation
@@ -141,6 +141,7 @@ def _recover(draft: Draft, before: Failing, *, passes: bool) -> None:
     revision = draft.update(stable, breached=[b for b in stable.status.breached if b.monitor != before.monitor])
     message = f"{before.monitor} {'passes again' if passes else 'is not watched any more'}"
     draft.note(revision, RecordKind.RECOVERED, reasons.RECOVERED, message)
+    outbox.put(draft, revision, NoticeKind.RECOVERED, before.monitor, message)
     draft.say(reasons.RECOVERED, f"{revision.name}: {message}", revision)
 
 
@@ -189,7 +190,9 @@ def _breach(draft: Draft, item: Failing, result: MonitorResult) -> None:
     revision = draft.update(stable, breached=[*stable.status.breached, item])
     message = f"{item.monitor} fails since {format_time(item.since)}: {result.message}"
     draft.note(revision, RecordKind.BREACHED, reasons.BREACHED, message)
-    draft.say(reasons.BREACHED, f"{revision.name}: {message}; {_way_back(draft).consequence}", revision, warn=True)
+    told = f"{message}; {_way_back(draft).consequence}"
+    outbox.put(draft, revision, NoticeKind.BREACHED, item.monitor, told)
+    draft.say(reasons.BREACHED, f"{revision.name}: {told}", revision, warn=True)
 
 
 class _WayBack(NamedTuple):

@@ -176,6 +176,8 @@ class Environment:
     gateway_programmed: bool = True
     hostname_conflicts: tuple[tuple[str, str], ...] = ()
     """(hostname, ``namespace/name`` of the older ModelDeployment that has it)."""
+    hook_refusal: str = ""
+    """Why nothing may be sent to spec.watch.hook; empty where it may, or there is none."""
 
 
 MonitorKey = tuple[MonitorKind, str]
@@ -266,6 +268,8 @@ class World:
     """The definitions that the spec and the running revisions name, where they exist."""
     results: Mapping[tuple[str, str], MonitorResult] = field(default_factory=dict)
     """Latest verdicts by (revision name, monitor name); workload monitors are judged in the core."""
+    delivered: tuple[str, ...] = ()
+    """Ids of what was sent and answered, in order; as long as the statuses hold it."""
     environment: Environment = Environment()
     oversight: Oversight = Oversight()
 

@@ -30,6 +30,7 @@ from sluice.edges.kinds import (
 )
 from sluice.edges.registry import Question, Registry
 from sluice.engine.aliases import Aliases
+from sluice.engine.hooks import Hooks
 from sluice.engine.hostnames import Hostnames
 from sluice.engine.oversight import Overseer
 from sluice.engine.refusals import Refusals
@@ -54,6 +55,7 @@ class Observer:
         hostnames: Hostnames,
         refusals: Refusals,
         overseer: Overseer,
+        hooks: Hooks,
         wake: Callable[[Key], None],
     ) -> None:
         """``wake`` is called for a deployment whose model has been resolved since."""
@@ -64,6 +66,7 @@ class Observer:
         self._hostnames = hostnames
         self._refusals = refusals
         self._overseer = overseer
+        self._hooks = hooks
         self._wake = wake
 
     def world(self, key: Key, results: Mapping[tuple[str, str], MonitorResult]) -> World | None:
@@ -100,6 +103,7 @@ class Observer:
             route=self._route(key, item["metadata"]["uid"]),
             monitors=self._monitors(key.namespace, spec, revisions),
             results=results,
+            delivered=self._hooks.delivered(key),
             environment=self._environment(key, spec),
             oversight=self._overseer.of(key, item, spec, revisions),
         )
@@ -169,6 +173,7 @@ class Observer:
             gateway_exists=gateway is not None,
             gateway_programmed=conditions.get("Programmed") == "True",
             hostname_conflicts=self._hostnames.conflicts(key),
+            hook_refusal=self._hooks.refusal(spec.watch.hook.url) if spec.watch and spec.watch.hook else "",
         )
 
 

@@ -17,6 +17,7 @@ from sluice.core.objects import Object
 from sluice.core.plan import Event
 from sluice.core.sink import Sink
 from sluice.edges import metrics
+from sluice.edges.courier import Courier
 from sluice.edges.drift import DriftService
 from sluice.edges.events import Events
 from sluice.edges.kinds import (
@@ -37,6 +38,7 @@ from sluice.engine.act import Actor
 from sluice.engine.aliases import Aliases
 from sluice.engine.dryrun import DryRun
 from sluice.engine.evaluator import Evaluator
+from sluice.engine.hooks import Hooks
 from sluice.engine.hostnames import Hostnames
 from sluice.engine.observe import Observer
 from sluice.engine.oversight import Overseer, Sources
@@ -77,7 +79,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     """Where to look; empty means everywhere."""
     webhook_hosts: tuple[str, ...] = ()
-    """Hosts that webhook monitors may name; empty means none."""
+    """Hosts that webhook monitors and spec.watch.hook may name; empty means none."""
     webhook_key: Path | None = None
     """The file with the key that questions to webhooks are signed with; None where they are not signed."""
     sender_key: bytes | None = None
@@ -137,16 +139,17 @@ class Operator:
             wake=self.queue.add,
             tell=self._tell,
         )
-        webhooks = Webhooks(session, settings.webhook_hosts, settings.webhook_key)
+        courier = Courier(session, settings.webhook_hosts, settings.webhook_key)
+        self._hooks = Hooks(courier, self.queue.add, self._tell)
         self._evaluator = Evaluator(
             Prometheus(settings.prometheus_url, session),
             DriftService(settings.monitor_url, session),
             clock,
             self.queue.add,
             self._signature,
-            webhooks,
+            Webhooks(courier),
         )
-        self._dry_run = DryRun(self.store, kube, self._evaluator, clock, webhooks.refusal)
+        self._dry_run = DryRun(self.store, kube, self._evaluator, clock, courier.refusal)
         self._rule_worker = RuleWorker()
         self._rules = Rules(self._rule_worker, self.queue.add)
         self._policies = Policies(self.store, kube, self._rule_worker, clock)
@@ -161,6 +164,7 @@ class Operator:
             hostnames=self._hostnames,
             refusals=refusals,
             overseer=Overseer(self.store, self._sources(surroundings)),
+            hooks=self._hooks,
             wake=self.queue.add,
         )
         self._reconciler = Reconciler(
@@ -170,6 +174,7 @@ class Operator:
             observer=observer,
             evaluator=self._evaluator,
             rules=self._rules,
+            hooks=self._hooks,
             actor=self._actor,
             clock=clock,
         )

@@ -13,6 +13,7 @@ from sluice.edges.kinds import MODEL_DEPLOYMENTS, MODEL_REVISIONS
 from sluice.edges.kube import Conflict, KubeError, NotFound, Writer
 from sluice.engine.act import Actor
 from sluice.engine.evaluator import Evaluator
+from sluice.engine.hooks import Hooks
 from sluice.engine.observe import Observer, UnreadableError
 from sluice.engine.queue import Queue
 from sluice.engine.rules import Rules
@@ -36,6 +37,7 @@ class Reconciler:
         observer: Observer,
         evaluator: Evaluator,
         rules: Rules,
+        hooks: Hooks,
         actor: Actor,
         clock: Callable[[], datetime],
     ) -> None:
@@ -45,6 +47,7 @@ class Reconciler:
         self._observer = observer
         self._evaluator = evaluator
         self._rules = rules
+        self._hooks = hooks
         self._actor = actor
         self._clock = clock
 
@@ -72,11 +75,13 @@ class Reconciler:
         if world is None:
             self._evaluator.want(key, ())
             self._rules.want(key, ())
+            self._hooks.want(key, ())
             self._actor.forget(key)
             return
         plan = decide(world, self._clock())
         self._evaluator.want(key, plan.evaluations)
         self._rules.want(key, plan.questions)
+        self._hooks.want(key, plan.outgoing)
         if await self._actor.carry_out(world, plan):
             self._queue.add(key)  # the watch will bring our own writes back as no news
         if plan.requeue_after is not None:

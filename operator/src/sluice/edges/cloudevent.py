@@ -1,0 +1,35 @@
+"""CloudEvent: what is told to hooks, in the JSON of CloudEvents 1.0."""
+
+from __future__ import annotations
+
+import json
+
+from sluice.api.base import format_time
+from sluice.core.plan import Outgoing
+from sluice.edges.courier import Letter
+
+CONTENT_TYPE = "application/cloudevents+json"
+
+
+def letter(event: Outgoing, namespace: str, deployment: str) -> Letter:
+    """The message that tells of an event; the same bytes at each try."""
+    model = event.model
+    said = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": format_time(event.time),
+        "datacontenttype": "application/json",
+        "data": {
+            "namespace": namespace,
+            "deployment": deployment,
+            "revision": event.subject,
+            "monitor": event.monitor,
+            "message": event.message,
+            "model": {"name": model.name, "version": model.version, "digest": model.digest},
+        },
+    }
+    body = json.dumps(said, sort_keys=True).encode()
+    return Letter(event.url, event.id, body, event.timeout, CONTENT_TYPE)
