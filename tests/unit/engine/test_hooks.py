@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ import pytest
 from sluice.api.modelrevision import ResolvedModel
 from sluice.core import reasons
 from sluice.core.plan import Event, Outgoing
+from sluice.edges import cloudevent
 from sluice.edges.courier import Letter, Undelivered
 from sluice.engine.hooks import Hooks
 from sluice.engine.store import Key
@@ -61,7 +63,7 @@ async def test_an_event_is_sent_as_a_cloudevent_and_known_to_be_delivered() -> N
     await table.until_woken()
     assert table.hooks.delivered(KEY) == (EVENT.id,)
     (letter,) = table.post.letters
-    assert (letter.url, letter.name, letter.content_type) == (EVENT.url, EVENT.id, "application/cloudevents+json")
+    assert (letter.url, letter.content_type) == (EVENT.url, "application/cloudevents+json")
     assert json.loads(letter.body) == {
         "specversion": "1.0",
         "id": EVENT.id,
@@ -158,9 +160,20 @@ async def test_what_came_later_is_told_later() -> None:
     table.hooks.want(KEY, (EVENT, end))
     await table.until_woken()
     await table.until_woken()
-    assert [letter.name for letter in table.post.letters] == [EVENT.id] * 3 + [end.id]
+    assert ids(table) == [EVENT.id] * 3 + [end.id]
     assert table.hooks.delivered(KEY) == tuple(sorted((EVENT.id, end.id)))
     table.hooks.want(KEY, ())
     table.hooks.want(KEY, (EVENT,))
     await table.until_woken()
-    assert table.post.letters[-1].name == EVENT.id, "the line begins anew when it is over"
+    assert ids(table)[-1] == EVENT.id, "the line begins anew when it is over"
+
+
+def ids(table: Table) -> list[str]:
+    return [json.loads(letter.body)["id"] for letter in table.post.letters]
+
+
+def test_the_name_that_is_signed_is_one_events_of_one_deployment_and_has_no_full_stop() -> None:
+    other = replace(EVENT, source=EVENT.source.replace("risk", "credit"))
+    names = {cloudevent.letter(event, "risk", "fraud").name for event in (EVENT, EVENT, other)}
+    assert len(names) == 2
+    assert all(re.fullmatch("msg_[0-9a-f]{32}", name) for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 from sluice.api.base import format_time
@@ -32,4 +33,6 @@ def letter(event: Outgoing, namespace: str, deployment: str) -> Letter:
         },
     }
     body = json.dumps(said, sort_keys=True).encode()
-    return Letter(event.url, event.id, body, event.timeout, CONTENT_TYPE)
+    # An event's id is its source's own, and has full stops, which separate the parts of what is signed.
+    name = hashlib.sha256(f"{event.source} {event.id}".encode()).hexdigest()[:32]
+    return Letter(event.url, f"msg_{name}", body, event.timeout, CONTENT_TYPE)

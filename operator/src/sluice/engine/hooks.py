@@ -65,10 +65,10 @@ class Hooks:
     def want(self, key: Key, outgoing: tuple[Outgoing, ...]) -> None:
         """From now on send this, and only this, for a deployment."""
         wanted = {cloudevent.letter(event, key.namespace, key.name): event for event in outgoing}
-        delivered = self._delivered.pop(key, set()) & {letter.name for letter in wanted}
+        delivered = self._delivered.pop(key, set()) & {event.id for event in outgoing}
         if delivered:
             self._delivered[key] = delivered
-        waiting = {letter: event for letter, event in wanted.items() if letter.name not in delivered}
+        waiting = {letter: event for letter, event in wanted.items() if event.id not in delivered}
         line = self._lines.get(key)
         if line is not None and line.first not in waiting:
             assert line.task is not None, "a line is sent from its beginning"
@@ -92,9 +92,10 @@ class Hooks:
     async def _send(self, key: Key, line: _Line) -> None:
         while line.letters:
             letter = line.first
-            await self._deliver(key, letter, line.letters[letter])
+            event = line.letters[letter]
+            await self._deliver(key, letter, event)
             del line.letters[letter]
-            self._delivered.setdefault(key, set()).add(letter.name)
+            self._delivered.setdefault(key, set()).add(event.id)
             self._wake(key)
         del self._lines[key]
 
