@@ -59,6 +59,7 @@ IMMUTABLE = "a ModelRevision's spec never changes; change the ModelDeployment, a
 ONE_OF_MONITOR = "a monitor is exactly one of slo, drift, workload or webhook; make one monitor for each"
 PARAMETER = "must have names of letters, digits and underscores that begin with a letter, such as maxMs"
 WEBHOOK_URL = "must be an http or https URL without a user or a fragment"
+HOOK_TIMEOUT = "must be between 1s and 60s; what takes longer is begun, and answered at once"
 WEBHOOK_TIMEOUT = "must be between 1s and 60s; a service that takes longer answers Inconclusive until it knows"
 WEBHOOK_INTERVAL = "must be between 5s and 1h"
 WINDOW_PARAMETER = "must not have one named window, which slo.window sets; choose another name"
@@ -78,6 +79,12 @@ PREDICTOR = {"modelFormat": None, "predictor": {"model": {"modelFormat": {"name"
 STEPS = "spec.rollout.steps"
 
 DEPLOYMENTS_REFUSED = [
+    pytest.param(
+        {"watch": {"hook": {"url": "https://a/b", "timeout": "1h"}}},
+        "spec.watch.hook.timeout",
+        HOOK_TIMEOUT,
+        id="a-hook-that-takes-long",
+    ),
     pytest.param({"model": {"alias": "champion"}}, "spec.model", MODEL, id="version-and-alias"),
     pytest.param({"model": {"version": None}}, "spec.model", MODEL, id="neither-version-nor-alias"),
     pytest.param({"model": {"version": "v7"}}, "spec.model.version", VERSION, id="a-version-that-is-no-number"),
