@@ -51,7 +51,6 @@ def test_after_every_single_write_the_last_record_says_what_the_status_says(name
 
 
 @pytest.mark.parametrize("name", STORIES)
-@pytest.mark.no_cover
 def test_a_crash_after_any_single_write_leaves_the_records_whole(name: str) -> None:
     undisturbed, ends = crashes(lambda: scenario(name), lambda cluster: tell(cluster, name))
     bound(undisturbed)
