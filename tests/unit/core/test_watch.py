@@ -8,19 +8,12 @@ from typing import Any
 import pytest
 
 from sluice.api.modeldecision import Action
-from sluice.api.modeldeployment import (
-    ModelDeploymentSpec,
-    MonitorKind,
-    MonitorMode,
-    MonitorUse,
-    OnBreach,
-    Serving,
-    Watch,
-)
+from sluice.api.modeldeployment import ModelDeploymentSpec, MonitorKind, MonitorMode, MonitorUse, Serving
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind
 from sluice.api.verdict import Verdict
+from sluice.api.watch import OnBreach, Watch
 from sluice.core import reasons
 from sluice.core.decide import decide
 from sluice.core.plan import Evaluation

@@ -7,8 +7,8 @@ it was delivered. A crash in between loses nothing: at worst it is delivered twi
 from __future__ import annotations
 
 from sluice.api.base import format_time
-from sluice.api.modeldeployment import Hook
 from sluice.api.modelrevision import MAX_NOTICES, Notice, NoticeKind
+from sluice.api.watch import Hook
 from sluice.core import reasons
 from sluice.core.draft import Draft
 from sluice.core.plan import Outgoing

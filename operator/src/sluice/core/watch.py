@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sluice.api.base import format_time
-from sluice.api.modeldeployment import MonitorUse, OnBreach
+from sluice.api.modeldeployment import MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import Failing, NoticeKind, RevisionPhase
 from sluice.api.record import RecordKind
 from sluice.api.verdict import MonitorResult, Verdict
+from sluice.api.watch import OnBreach
 from sluice.core import gates, lanes, outbox, reasons, steps
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
