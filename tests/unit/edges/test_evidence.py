@@ -1,11 +1,11 @@
-"""Evidence read in a process of its own; here the process is a script with an answer of the test's."""
+"""Evidence read in processes of their own; here each is a fork of a script with an answer of the test's."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from sluice.api.evidence import ModelEvidence
 from sluice.api.modelrevision import ResolvedModel
 from sluice.edges.evidence import EvidenceProblem, EvidenceReader
+from sluice.edges.storage import Storage
 
 DIGEST = f"sha256:{'a' * 64}"
 MODEL = ResolvedModel(name="--fraud", version="7", digest=DIGEST)
@@ -24,13 +25,19 @@ FOUND = {"observedAt": "2020-01-01T00:00:00Z", "trainedBy": "ann", "tags": {"own
 
 SCRIPT = """
 import pathlib, sys
+from sluice.storage.server import serve
+
 folder = pathlib.Path(sys.argv[1])
-with (folder / "asked").open("a") as asked:
-    asked.write(" ".join(sys.argv[2:]) + "\\n")
-if "--known" in sys.argv:
-    (folder / "given").write_text(sys.stdin.read())
-print((folder / "answer").read_text())
-print("what went wrong", file=sys.stderr)
+
+def main(arguments):
+    with (folder / "asked").open("a") as asked:
+        asked.write(" ".join(arguments) + "\\n")
+    if "--known" in arguments:
+        (folder / "given").write_text(sys.stdin.read())
+    print((folder / "answer").read_text())
+    print("what went wrong", file=sys.stderr)
+
+serve(main)
 """
 
 
@@ -41,6 +48,7 @@ class Played:
         self.folder = folder
         self.seconds = 0.0
         (folder / "script.py").write_text(SCRIPT)
+        self.storage = Storage((sys.executable, str(folder / "script.py"), str(folder)))
         self.answers(FOUND)
 
     def answers(self, document: object) -> None:
@@ -53,7 +61,7 @@ class Played:
             "http://mlflow.example",
             lambda: self.seconds,
             now=lambda: START + timedelta(seconds=self.seconds),
-            command=(sys.executable, "-S", str(self.folder / "script.py"), str(self.folder)),
+            storage=self.storage,
             **options,
         )
 
@@ -65,8 +73,10 @@ class Played:
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Played:
-    return Played(tmp_path)
+async def played(tmp_path: Path) -> AsyncIterator[Played]:
+    played = Played(tmp_path)
+    yield played
+    await played.storage.close()
 
 
 async def told(read: Callable[[Callable[[], None]], object]) -> object:
@@ -183,7 +193,7 @@ async def test_what_was_found_in_the_files_is_told_again_for_a_while(played: Pla
 
 
 async def test_a_command_that_cannot_be_started_is_a_problem() -> None:
-    found = await settled(EvidenceReader("", command=("/nowhere/at-all",)))
+    found = await settled(EvidenceReader("", storage=Storage(("/nowhere/at-all",))))
     assert isinstance(found, EvidenceProblem)
     assert "could not be started" in found.message
 

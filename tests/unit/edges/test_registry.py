@@ -1,13 +1,13 @@
-"""Model references resolved in a process of their own; here the process is a script with an answer of the test's."""
+"""Model references resolved in processes of their own; here each is a fork of a script with an answer of the test's."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from sluice.core import reasons
 from sluice.core.world import Resolution, Resolved, Resolving, Unresolved
 from sluice.edges import registry as edge
 from sluice.edges.registry import Question, Registry
+from sluice.edges.storage import Storage
 
 DIGEST = f"sha256:{'a' * 64}"
 FOUND = {
@@ -35,12 +36,18 @@ SEVEN = Question(ModelReference(name="fraud-scorer", version="7"))
 
 SCRIPT = """
 import pathlib, sys, time
+from sluice.storage.server import serve
+
 folder = pathlib.Path(sys.argv[1])
-with (folder / "asked").open("a") as asked:
-    asked.write(" ".join(sys.argv[2:]) + "\\n")
-time.sleep(float((folder / "delay").read_text()))
-print((folder / "answer").read_text())
-print("what went wrong", file=sys.stderr)
+
+def main(arguments):
+    with (folder / "asked").open("a") as asked:
+        asked.write(" ".join(arguments) + "\\n")
+    time.sleep(float((folder / "delay").read_text()))
+    print((folder / "answer").read_text())
+    print("what went wrong", file=sys.stderr)
+
+serve(main)
 """
 
 
@@ -50,6 +57,7 @@ class Played:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "script.py").write_text(SCRIPT)
+        self.storage = Storage((sys.executable, str(folder / "script.py"), str(folder)))
         self.answers(FOUND)
         self.takes(0)
 
@@ -63,8 +71,7 @@ class Played:
 
     def registry(self, retry: float = 60, clock: Callable[[], float] = time.monotonic) -> Registry:
         """A registry that knows nothing yet."""
-        command = (sys.executable, "-S", str(self.folder / "script.py"), str(self.folder))
-        return Registry("http://mlflow.example", clock, command=command, retry=retry)
+        return Registry("http://mlflow.example", clock, storage=self.storage, retry=retry)
 
     @property
     def asked(self) -> list[str]:
@@ -74,8 +81,11 @@ class Played:
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Played:
-    return Played(tmp_path)
+async def played(tmp_path: Path) -> AsyncIterator[Played]:
+    played = Played(tmp_path)
+    yield played
+    await played.storage.close()
+    assert not processes(tmp_path)
 
 
 async def known(registry: Registry, question: Question = SEVEN) -> Resolution:
@@ -185,7 +195,7 @@ async def test_what_is_no_model_is_unresolved_and_says_why(
 
 
 async def test_a_command_that_cannot_be_started_is_an_outage() -> None:
-    found = await known(Registry("", command=("/nowhere/at-all",)))
+    found = await known(Registry("", storage=Storage(("/nowhere/at-all",))))
     assert isinstance(found, Unresolved)
     assert found.reason == reasons.MODEL_REGISTRY_UNAVAILABLE
 
@@ -247,7 +257,7 @@ async def test_one_that_takes_too_long_is_ended_and_said(played: Played, monkeyp
     found = await known(played.registry())
     assert isinstance(found, Unresolved)
     assert "took longer than" in found.message
-    assert not children()
+    await until(lambda: len(processes(played.folder)) == 1)
 
 
 async def test_a_registry_that_is_stopped_leaves_no_process(played: Played) -> None:
@@ -257,14 +267,19 @@ async def test_a_registry_that_is_stopped_leaves_no_process(played: Played) -> N
     await until(lambda: len(played.asked) == 1)
     (task,) = registry._answers.running.values()
     task.cancel()
+    assert len(processes(played.folder)) == 2
     await asyncio.gather(task, return_exceptions=True)
-    assert not children()
+    await until(lambda: len(processes(played.folder)) == 1)
 
 
-def children() -> list[str]:
-    """The processes that this one has started and that still run."""
-    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [pid for pid in listed if "script.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+def processes(folder: Path) -> list[str]:
+    """The processes of a test's script that still run: the one that forks, and its forks."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdecimal() and str(folder / "script.py") in (entry / "cmdline").read_text():
+                found.append(entry.name)
+    return found
 
 
 async def test_where_an_alias_points_now_is_asked_without_a_download(played: Played) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sluice.api.evidence import ModelEvidence
 from sluice.api.modelrevision import ResolvedModel
 from sluice.edges.answers import Answers
-from sluice.edges.storage import COMMAND, Storage, failure
+from sluice.edges.storage import Storage, failure
 
 BELIEVED_SECONDS = 60.0
 """How long evidence is believed: a person who mends a tag wants to see the release go on."""
@@ -64,7 +64,7 @@ class EvidenceReader:
         trusted_keys: Path | None = None,
         believed: float = BELIEVED_SECONDS,
         retry: float = RETRY_SECONDS,
-        command: tuple[str, ...] = COMMAND,
+        storage: Storage | None = None,
     ) -> None:
         """Args:
         tracking_uri: MLflow's address.
@@ -73,13 +73,13 @@ class EvidenceReader:
         trusted_keys: directory of the public keys that may sign models.
         believed: seconds that evidence is good for; from half of that on it is read again.
         retry: seconds before a first failure is tried again.
-        command: what answers ``evidence --name …`` with one JSON document, see ``sluice.storage.__main__``.
+        storage: who is asked ``evidence --name …``; one of its own by default.
         """
         self._uri = tracking_uri
         self._clock = clock
         self._now = now
         self._keys = trusted_keys
-        self._storage = Storage(command)
+        self._storage = storage or Storage()
         self._files: dict[_Subject, _Files] = {}
         self._first: dict[_Subject, ModelEvidence] = {}
         self._answers: Answers[_Subject, ModelEvidence | EvidenceProblem] = Answers(
@@ -106,7 +106,7 @@ class EvidenceReader:
         options.append(f"--tracking-uri={self._uri}")
         if self._keys is not None:
             options.append(f"--trusted-keys={self._keys}")
-        given = json.dumps(known.found).encode() if known is not None else None
+        given = json.dumps(known.found) if known is not None else ""
         answer = await self._storage.ask(
             f"reading evidence about {subject.name} version {subject.version}",
             [*options, *(["--known"] if known is not None else [])],

@@ -14,7 +14,7 @@ from sluice.api.modelrevision import ResolvedModel
 from sluice.core import reasons
 from sluice.core.world import Resolution, Resolved, Resolving, Unresolved
 from sluice.edges.answers import Answers
-from sluice.edges.storage import COMMAND, Storage, failure
+from sluice.edges.storage import Storage, failure
 
 RETRY_SECONDS = 15.0
 """How long a first failure is believed before MLflow is asked again; each further one twice as long."""
@@ -40,17 +40,17 @@ class Registry:
         tracking_uri: str,
         clock: Callable[[], float] = time.monotonic,
         *,
-        command: tuple[str, ...] = COMMAND,
+        storage: Storage | None = None,
         retry: float = RETRY_SECONDS,
     ) -> None:
         """Args:
         tracking_uri: MLflow's address.
         clock: seconds, only ever compared with each other.
-        command: what answers ``resolve --name …`` with one JSON document, see ``sluice.storage.__main__``.
+        storage: who is asked ``resolve --name …``; one of its own by default.
         retry: seconds before a first failure is tried again.
         """
         self._uri = tracking_uri
-        self._storage = Storage(command)
+        self._storage = storage or Storage()
         self._answers: Answers[Question, Resolution] = Answers(
             self._find, lambda found: isinstance(found, Unresolved), clock, believed=BELIEVED_SECONDS, retry=retry
         )

@@ -8,6 +8,8 @@ or ``{"error": {"reason", "message"}}``. Exit codes: 0 found, 1 its files are ot
 the same kind of error. Its field ``files`` is what the files alone tell; with ``--known`` that is read back from
 standard input, and as long as it still holds, a large model is not downloaded for a look at its tags.
 
+``serve`` loads MLflow once and forks for each of these commands that it is asked to run: see ``sluice.storage.server``.
+
 ``SOURCE DESTINATION`` is the contract of KServe's storage initializer: KServe runs this container before the
 model server and appends the two arguments. Exit codes: 0 the pinned files are there, 1 they are not; the
 reason goes to standard error. The container's termination message says either, ``DigestVerified: sha256:…`` or
@@ -51,13 +53,26 @@ VERIFIED = "DigestVerified"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one of the three commands."""
+    """Run one of the commands."""
     given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["serve"]:
+        return serve()
     if given[:1] == ["resolve"]:
         return resolve(_resolve_parser().parse_args(given[1:]))
     if given[:1] == ["evidence"]:
         return evidence(_evidence_parser().parse_args(given[1:]))
     return initialize(_initialize_parser().parse_args(given))
+
+
+def serve() -> int:
+    """Run these commands for others, with what they need loaded already."""
+    with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
+        _set_environment(scratch)
+        from sluice.storage import evidence, registry, signature  # noqa: F401 - loaded for the forks
+        from sluice.storage.server import serve as answer
+
+        answer(main)
+    return 0
 
 
 def _resolve_parser() -> argparse.ArgumentParser:
