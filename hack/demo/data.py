@@ -33,6 +33,8 @@ class Housing:
     """Whether their homes cost more than the median, 0 or 1: shape (n,)."""
     live: NDArray[np.float64]
     """Rows that no model was trained on, to replay as traffic: shape (m, 8)."""
+    truth: NDArray[np.int64]
+    """Whether the homes of those cost more, which is known later: shape (m,)."""
 
 
 def cache() -> Path:
@@ -59,6 +61,7 @@ def load() -> Housing:
         rows=train[FEATURES].to_numpy(dtype=np.float64),
         expensive=train["clf_target"].to_numpy(dtype=np.int64),
         live=rest[FEATURES].to_numpy(dtype=np.float64),
+        truth=rest["clf_target"].to_numpy(dtype=np.int64),
     )
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from sluice.api.modeldeployment import MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec, Workload
 from sluice.core import gates, promql
+from sluice.edges.performance import question
+from sluice.monitor.contract import PerformanceRequest
 from tests.chart.helm import ROOT, Manifest, named, render
+from tests.unit.core.examples import evaluation
 
 FILES = sorted((ROOT / "monitors").glob("*.yaml"))
 SHIPPED = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
@@ -20,11 +24,15 @@ SHIPPED = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
 def test_these_are_shipped() -> None:
     latencies = ["latency-p50", "latency-p95", "latency-p99", "model-latency"]
     assert list(SHIPPED) == [
+        "accuracy",
         "error-rate",
         "input-drift",
         *latencies,
+        "ndcg",
         "prediction-drift",
+        "r2",
         "ranking-overlap",
+        "roc-auc",
         "workload-health",
     ]
 
@@ -65,6 +73,17 @@ def test_queries_group_by_the_labels_that_tell_revisions_apart(name: str) -> Non
     for text in re.findall(r"by \(([^)]*)\)", str(SHIPPED[name]["spec"]["slo"])):
         labels = {label.strip() for label in text.split(",")} - {"le"}
         assert labels in ({"route_namespace", "route", "backend"}, {"namespace", "revision"})
+
+
+@pytest.mark.parametrize("name", [name for name, item in SHIPPED.items() if "performance" in item["spec"]])
+def test_of_late_labels_it_is_asked_what_sluice_monitor_can_read(name: str) -> None:
+    spec = ModelMonitorSpec.model_validate(SHIPPED[name]["spec"])
+    assert spec.performance is not None
+    wanted = evaluation(spec, use=MonitorUse(name=name))
+    asked = msgspec.convert(question(wanted, spec.performance), PerformanceRequest)
+    assert asked.minimum is not None
+    assert asked.max_degradation is not None
+    assert set(re.findall(r"\$\{(\w+)\}", str(SHIPPED[name]["spec"]))) == spec.parameters.keys()
 
 
 def test_the_percentiles_ask_prometheus_one_question() -> None:

@@ -212,10 +212,20 @@ def test_the_monitor_is_called_by_model_pods_operator_and_prometheus_and_calls_n
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert "egress" not in policy
     (rule,) = policy["ingress"]
-    models, operator, prometheus = rule["from"]
+    models, labellers, operator, prometheus = rule["from"]
+    assert labellers == {
+        "namespaceSelector": {},
+        "podSelector": {"matchLabels": {"sluice.dev/sends-labels": "true"}},
+    }
     assert models["podSelector"]["matchExpressions"][0]["key"] == "serving.kserve.io/inferenceservice"
     assert operator["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "sluice-operator"
     assert prometheus["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
+
+
+def test_who_else_sends_labels_is_the_installers_to_say() -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"team": "collections"}}}
+    policy = named(render({"monitor": {"labels": {"from": [peer]}}}), "NetworkPolicy", "sluice-monitor")["spec"]
+    assert peer in policy["ingress"][0]["from"]
 
 
 @pytest.mark.parametrize(

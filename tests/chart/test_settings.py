@@ -88,6 +88,12 @@ def test_senders_are_known_by_one_secret_that_both_parts_read() -> None:
     assert key in projected
 
 
+def test_labelled_answers_are_kept_for_days_and_within_mebibytes() -> None:
+    manifests = render({"monitor": {"labels": {"retentionDays": 90, "maxMiB": 512}}})
+    settings = read_settings([], environment(containers(manifests)["sluice-monitor/monitor"]))
+    assert (settings.outcome_seconds, settings.outcomes_mib) == (90 * 86_400, 512)
+
+
 def test_without_a_secret_no_token_is_asked_for() -> None:
     found = containers(render())
     assert "SLUICE_SENDER_KEYS" not in environment(found["sluice-operator/operator"])

@@ -48,6 +48,9 @@ DEADLINE = (
     "must be longer than all holds together, or the rollout could never end well in time; raise it, or "
     "shorten the holds"
 )
+UNWATCHED = (
+    "a monitor with mode Watch decides after the promotion only: give watch, too, such as watch: {onBreach: Alert}"
+)
 DURATION = "must be a duration such as 30s, 10m or 1h30m, and at most 8760h (one year)"
 LONG_NAME = "must be at most 40 characters, for the names of Services and labels derived from it are limited to 63"
 NAME = (
@@ -56,12 +59,16 @@ NAME = (
 )
 ROLE = "must be lower-case letters, digits and dashes, such as model-validator: it becomes the verb approve-<role>"
 IMMUTABLE = "a ModelRevision's spec never changes; change the ModelDeployment, and Sluice makes a new revision"
-ONE_OF_MONITOR = "a monitor is exactly one of slo, drift, workload or webhook; make one monitor for each"
+ONE_OF_MONITOR = "a monitor is exactly one of slo, drift, workload, webhook or performance; make one monitor for each"
 PARAMETER = "must have names of letters, digits and underscores that begin with a letter, such as maxMs"
 WEBHOOK_URL = "must be an http or https URL without a user or a fragment"
 HOOK_TIMEOUT = "must be between 1s and 60s; what takes longer is begun, and answered at once"
 WEBHOOK_TIMEOUT = "must be between 1s and 60s; a service that takes longer answers Inconclusive until it knows"
 WEBHOOK_INTERVAL = "must be between 5s and 1h"
+POSITIVE = 'give the positive class, such as positive: "1": this metric is of one class'
+THRESHOLD = "a threshold is for a probability of the positive class: give positive, too"
+PROBABILITY = 'must be between "0" and "1", such as "0.5"'
+LABELS_WINDOW = "must be between 1m and 2160h"
 WINDOW_PARAMETER = "must not have one named window, which slo.window sets; choose another name"
 QUERY = "give exactly one of query (the value itself), bad (of total) and histogram (whose quantile is the value)"
 TOTAL = "give total with query and with bad; a histogram counts its requests itself"
@@ -79,6 +86,9 @@ PREDICTOR = {"modelFormat": None, "predictor": {"model": {"modelFormat": {"name"
 STEPS = "spec.rollout.steps"
 
 DEPLOYMENTS_REFUSED = [
+    pytest.param(
+        {"monitors": [{"name": "accuracy", "mode": "Watch"}]}, "spec.monitors", UNWATCHED, id="to-watch-without-watch"
+    ),
     pytest.param(
         {"watch": {"hook": {"url": "https://a/b", "timeout": "1h"}}},
         "spec.watch.hook.timeout",
@@ -159,7 +169,26 @@ def webhook(url: str = "https://checks.risk.svc:8443/fraud?x=1", **said: str) ->
     return {"slo": None, "webhook": {"url": url, **said}}
 
 
+def performance(metric: str = "MAE", **said: Any) -> dict[str, Any]:
+    """What makes it a monitor of performance."""
+    return {"slo": None, "performance": {"metric": metric, "limits": {"max": "0.5"}} | said}
+
+
 MONITORS_REFUSED = [
+    pytest.param(performance(limits=None), "spec.performance", TOOTHLESS, id="performance-that-cannot-fail"),
+    pytest.param(performance("Recall"), "spec.performance", POSITIVE, id="recall-of-no-class"),
+    pytest.param(performance(threshold="0.5"), "spec.performance", THRESHOLD, id="a-threshold-of-no-class"),
+    pytest.param(
+        performance("F1", positive="1", threshold="50"),
+        "spec.performance.threshold",
+        PROBABILITY,
+        id="a-threshold-in-percent",
+    ),
+    pytest.param(performance(confidence="99"), "spec.performance.confidence", CONFIDENCE, id="sure-in-percent"),
+    pytest.param(performance(window="5s"), "spec.performance.window", LABELS_WINDOW, id="labels-of-five-seconds"),
+    pytest.param(
+        performance(interval="1s"), "spec.performance.interval", WEBHOOK_INTERVAL, id="performance-asked-too-often"
+    ),
     pytest.param({"drift": {}}, "spec", ONE_OF_MONITOR, id="slo-and-drift"),
     pytest.param({"slo": None}, "spec", ONE_OF_MONITOR, id="none-of-the-three"),
     pytest.param({"slo": None, "drift": {}, "workload": {}}, "spec", ONE_OF_MONITOR, id="drift-and-workload"),
@@ -224,6 +253,13 @@ MONITORS_ADMITTED = [
     pytest.param({"slo": {"limits": {"max": "${maxMs}"}}, "parameters": {"maxMs": "80"}}, id="a-limit-by-parameter"),
     pytest.param({"slo": {"limits": None, "compare": {"maxRatio": "1.5"}}}, id="compared-only"),
     pytest.param({"slo": {"compare": {"maxDifference": "1e-3", "confidence": "0.5"}}}, id="limits-and-compare"),
+    pytest.param(performance(), id="performance"),
+    pytest.param(
+        performance(
+            "ROCAUC", positive="yes", limits={"min": "${least}"}, compare={"maxDegradation": "0.02"}, window="2160h"
+        ),
+        id="performance-in-full",
+    ),
     pytest.param(webhook(), id="webhook-by-default"),
     pytest.param(webhook("http://a", timeout="60s", interval="1h"), id="webhook"),
     pytest.param({"slo": {"window": "1s"}}, id="the-shortest-window"),

@@ -1,7 +1,8 @@
-"""What serves goes beyond its limit after the promotion, as real requests and the real Prometheus have it."""
+"""What serves goes beyond its limit after the promotion: by real requests and the real Prometheus, and by labels."""
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
@@ -9,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hack.demo.ground import RELEASE_NAMESPACE
+from hack.demo import data
+from hack.demo.ground import RELEASE, RELEASE_NAMESPACE
 from tests.e2e.conftest import Cluster
 from tests.e2e.test_trouble import released
 
@@ -106,3 +108,61 @@ def test_a_breach_after_the_promotion_returns_to_the_revision_before(cluster: Cl
     assert (event["type"], event["subject"]) == ("dev.sluice.watch.breached", f"{NAME}-r2")
     assert f"{NAME}-r1 takes over" in event["data"]["message"]
     assert f"{NAME}-r2 breached latency-p99" in cluster.kubectl("get", "events", "-n", namespace)
+
+
+def asked(cluster: Cluster, namespace: str, count: int) -> dict[str, int]:
+    """So many real rows asked of the model: by the request's id, what their truth turns out to be."""
+    housing = data.load()
+    gateway = http.client.HTTPConnection(cluster.ground.gateway_address, timeout=30)
+    headers = {"Host": f"{NAME}.{namespace}.example.com", "Content-Type": "application/json"}
+    truth = {}
+    for row, expensive in zip(housing.live[:count].tolist(), housing.truth[:count].tolist(), strict=True):
+        gateway.request("POST", f"/v1/models/{NAME}:predict", json.dumps({"instances": [row]}), headers)
+        answer = gateway.getresponse()
+        answer.read()
+        assert (answer.status, answer.headers["x-sluice-revision"]) == (200, f"{NAME}-r2")
+        truth[answer.headers["x-request-id"]] = expensive
+    gateway.close()
+    return truth
+
+
+def test_labels_that_come_late_take_the_traffic_back(cluster: Cluster, namespace: str) -> None:
+    """A model that mixes up two inputs was promoted, for nobody could tell yet; then the truth becomes known."""
+    metadata = {"name": "auc", "namespace": namespace}
+    spec = {"metric": "ROCAUC", "positive": "1", "minLabels": 100, "interval": "5s", "limits": {"min": "0.85"}}
+    kind = {"apiVersion": "sluice.dev/v1alpha1", "kind": "ModelMonitor"}
+    cluster.apply({**kind, "metadata": metadata, "spec": {"performance": spec}})
+    released(cluster, namespace)
+    uses = [{"name": "auc", "kind": "ModelMonitor", "mode": "Watch"}]
+    watch = {"sustained": "10s", "onBreach": "Rollback"}
+    cluster.apply(cluster.deployment(NAME, namespace, "4", monitors=uses, watch=watch))
+    cluster.phase(NAME, namespace, "Healthy")
+
+    unknown = asked(cluster, namespace, 300)
+    url = cluster.sluice("labels", namespace, "--service", "").strip()
+    service = f"/api/v1/namespaces/{RELEASE_NAMESPACE}/services/{RELEASE}-monitor:80/proxy"
+
+    def all_known() -> bool:
+        """Sends what was unknown again: an answer takes a moment to be collected."""
+        labels = [{"request": request, "label": label} for request, label in unknown.items()]
+        said = json.loads(
+            cluster.kubectl("create", f"--raw={service}{url}", "-f", "-", stdin=json.dumps({"labels": labels}))
+        )
+        for request in unknown.keys() - {label["request"] for label in said["unknown"]}:
+            del unknown[request]
+        return not unknown
+
+    cluster.until("every answer has its label", all_known, 60)
+    serving = f"{NAME}-r1"
+    cluster.until(
+        "the revision before serves",
+        lambda: bool(cluster.get("md", NAME, "-n", namespace)["status"]["stableRevision"] == serving),
+        120,
+    )
+    cluster.phase(NAME, namespace, "Degraded")
+    assert cluster.answers(NAME, namespace) == (200, serving)
+    records = cluster.get("mrev", f"{NAME}-r2", "-n", namespace)["status"]["records"]
+    breach = next(record for record in records if record["kind"] == "Breached")
+    assert "auc fails" in breach["message"]
+    assert "ROCAUC 0.7" in breach["message"]
+    assert "over 300 labelled answers, below the least allowed, 0.85" in breach["message"]

@@ -16,11 +16,14 @@ from typer.testing import CliRunner
 
 from sluice import __version__
 from sluice.api.governanceevidence import GovernanceEvidenceSpec
+from sluice.api.sender import labels_path
 from sluice.cli import keeping, kubeconfig, options, times, trouble
 from sluice.cli.__main__ import complete
 from sluice.cli.app import app
 from sluice.cli.trouble import Exit, Trouble
-from sluice.edges.kube import Conflict, Forbidden, Invalid, KubeError, NotFound, Unavailable
+from sluice.core.objects import Object
+from sluice.edges.kinds import Kind
+from sluice.edges.kube import Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Unavailable
 from tests.unit.cli.examples import NOW
 
 DENIED = (
@@ -97,6 +100,37 @@ def test_exit_codes(words: list[str], code: int) -> None:
 
 def test_the_version_is_the_packages() -> None:
     assert CliRunner().invoke(app, ["--version"]).output.strip() == __version__
+
+
+KEY = "k" * 32
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param([], 0, "http://sluice-monitor.sluice-system.svc/v1/labels/risk", id="without-tokens"),
+        pytest.param(["-n", "b", "--service", "https://m/"], 0, "https://m/v1/labels/b", id="elsewhere"),
+        pytest.param(["--keys", "system/senders"], 0, labels_path(KEY.encode(), "risk"), id="with-a-token"),
+        pytest.param(["--keys", "senders"], 2, "--keys is NAMESPACE/SECRET, not senders", id="no-namespace"),
+        pytest.param(["--keys", "system/short"], 2, "openssl rand -hex 32", id="a-weak-key"),
+        pytest.param(["--keys", "system/empty"], 2, "has no entry `keys`", id="another-secret"),
+    ],
+)
+def test_where_labels_are_sent(words: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets: dict[str, dict[str, str]] = {
+        "senders": {"keys": f"{KEY}\n{'o' * 32}\n"},
+        "short": {"keys": "abc"},
+        "empty": {},
+    }
+
+    async def get(_self: Kube, kind: Kind, namespace: str, name: str) -> Object:
+        assert (kind.kind, namespace) == ("Secret", "system")
+        return {"data": {entry: base64.b64encode(text.encode()).decode() for entry, text in secrets[name].items()}}
+
+    monkeypatch.setattr(Kube, "get", get)
+    result = CliRunner().invoke(app, ["labels", *words])
+    assert (result.exit_code, said in result.output.replace("\n  ", " ")) == (code, True), result.output
 
 
 @pytest.mark.usefixtures("nowhere")

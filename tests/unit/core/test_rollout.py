@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -194,16 +195,24 @@ def test_a_paused_release_still_falls_when_a_gate_fails() -> None:
     assert cluster.phase("scorer-r2") == "RolledBack"
 
 
-def test_a_webhook_that_says_fail_takes_the_traffic_back() -> None:
+@pytest.mark.parametrize(
+    ("spoken", "reason"),
+    [
+        ({"webhook": {"url": "https://checks.risk.svc/fraud"}}, reasons.WEBHOOK_FAILED),
+        ({"performance": {"metric": "MAE", "limits": {"max": "0.5"}}}, reasons.PERFORMANCE_DEGRADED),
+        ({"performance": {"metric": "MAE", "compare": {"maxDegradation": "0.1"}}}, reasons.PERFORMANCE_DEGRADED),
+    ],
+)
+def test_a_gauge_that_says_fail_takes_the_traffic_back(spoken: dict[str, Any], reason: str) -> None:
     cluster = released()
-    asked = ModelMonitorSpec.model_validate({"webhook": {"url": "https://checks.risk.svc/fraud"}})
+    asked = ModelMonitorSpec.model_validate(spoken)
     cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = asked
     cluster.ask(spec("2"))
     cluster.run(90)
     cluster.oracle = lambda wanted, _now: Verdict.FAIL if wanted.use.name == "error-rate" else Verdict.PASS
     cluster.tick()
     assert cluster.phase("scorer-r2") == "RolledBack"
-    assert cluster.condition("Promoted") == ("False", reasons.WEBHOOK_FAILED)
+    assert cluster.condition("Promoted") == ("False", reason)
 
 
 def test_a_crashing_workload_never_gets_traffic() -> None:

@@ -355,13 +355,17 @@ def test_what_somebody_asked_for_already_is_waited_for() -> None:
     assert cluster.status.phase == "Healthy"
 
 
-def test_one_answer_that_stands_for_long_is_no_long_failure() -> None:
-    """A webhook is asked once in a while: it must say Fail again before that is a breach."""
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        {"webhook": {"url": "https://checks.risk.svc/x", "interval": "1h"}},
+        {"performance": {"metric": "MAE", "limits": {"max": "0.5"}, "interval": "1h"}},
+    ],
+)
+def test_one_answer_that_stands_for_long_is_no_long_failure(spoken: dict[str, Any]) -> None:
+    """Who is asked once in a while must say Fail again before that is a breach."""
     cluster = at_rest()
-    hourly = {"url": "https://checks.risk.svc/x", "interval": "1h"}
-    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = ModelMonitorSpec.model_validate(
-        {"webhook": hourly}
-    )
+    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = ModelMonitorSpec.model_validate(spoken)
     cluster.oracle = saying(Verdict.FAIL)
     cluster.tick()
     kept = cluster.results
@@ -374,6 +378,31 @@ def test_one_answer_that_stands_for_long_is_no_long_failure() -> None:
     cluster.evaluate()
     cluster.settle()
     assert RecordKind.BREACHED in kinds(cluster, "scorer-r2")
+
+
+def test_what_is_there_to_watch_holds_no_release_and_decides_after_it() -> None:
+    watching = {"monitors": [MonitorUse(name="error-rate", mode=MonitorMode.WATCH)]}
+    cluster = Cluster(asked("1").model_copy(update=watching))
+    cluster.settle()
+    cluster.run(120)
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.ask(asked("2").model_copy(update=watching))
+    cluster.run(240)
+    assert cluster.status.stable_revision == "scorer-r1", "back again"
+    assert [kind for kind in kinds(cluster, "scorer-r2") if kind in (RecordKind.PROMOTED, RecordKind.BREACHED)] == [
+        RecordKind.PROMOTED,
+        RecordKind.BREACHED,
+    ]
+
+
+def test_what_only_compares_says_nothing_of_what_is_alone() -> None:
+    cluster = at_rest()
+    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = ModelMonitorSpec.model_validate(
+        {"performance": {"metric": "MAE", "compare": {"maxDegradation": "0.1"}}}
+    )
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(600)
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
 
 
 def test_where_no_earlier_revision_runs_it_serves_on() -> None:

@@ -17,8 +17,9 @@ from sluice.api.modelrevision import Column
 from sluice.api.verdict import Evidence, LookKind, MonitorResult, Verdict
 from sluice.core import reasons
 from sluice.core.looks import Look
-from sluice.edges import drift
+from sluice.edges import monitorservice
 from sluice.edges.drift import DriftService
+from sluice.edges.monitorservice import MonitorService
 from sluice.monitor.contract import DriftAnswer, DriftRequest, ReportLink, SampleCounts
 from tests.unit.core.examples import evaluation, level
 from tests.unit.edges.servers import serving
@@ -46,12 +47,12 @@ def answer(**changes: Any) -> str:
 
 async def ask(text: str, status: int = 200) -> MonitorResult:
     async with serving(text=text, status=status) as (server, session):
-        return await DriftService(server.url, session).judge(WANTED, SIGNATURE, NOW)
+        return await DriftService(MonitorService(server.url, session)).judge(WANTED, SIGNATURE, NOW)
 
 
 async def test_the_question_is_one_that_the_service_reads() -> None:
     async with serving(text=answer()) as (server, session):
-        await DriftService(f"{server.url}/", session).judge(WANTED, SIGNATURE, NOW)
+        await DriftService(MonitorService(f"{server.url}/", session)).judge(WANTED, SIGNATURE, NOW)
         ((method, path, asked),) = server.asked
     assert (method, path) == ("POST", "/v1/drift")
     question = msgspec.convert(asked, DriftRequest)
@@ -67,7 +68,7 @@ async def test_the_question_is_one_that_the_service_reads() -> None:
 async def test_the_answers_of_a_model_are_not_named_after_its_inputs() -> None:
     predictions = evaluation(ModelMonitorSpec.model_validate({"drift": {}}), since=SINCE, alpha=0.002)
     async with serving(text=answer()) as (server, session):
-        await DriftService(server.url, session).judge(predictions, SIGNATURE, NOW)
+        await DriftService(MonitorService(server.url, session)).judge(predictions, SIGNATURE, NOW)
         ((_, _, asked),) = server.asked
     question = msgspec.convert(asked, DriftRequest)
     assert question.schema in (None, [])
@@ -83,7 +84,7 @@ async def test_a_guard_asks_for_gross_failure_only(drift: dict[str, str], least:
         ModelMonitorSpec.model_validate({"drift": drift}), since=SINCE, alpha=0.0001, look=Look(SINCE, LookKind.GUARD)
     )
     async with serving(text=answer()) as (server, session):
-        found = await DriftService(server.url, session).judge(wanted, SIGNATURE, NOW)
+        found = await DriftService(MonitorService(server.url, session)).judge(wanted, SIGNATURE, NOW)
         ((_, _, asked),) = server.asked
     question = msgspec.convert(asked, DriftRequest)
     assert (question.guard, question.min_effect) == (True, least)
@@ -94,7 +95,7 @@ async def test_an_answer_becomes_a_result_with_its_evidence() -> None:
     begun = SINCE + timedelta(seconds=5)
     text = answer(samples=SampleCounts(412, 3_809), window_start=begun, report=ReportLink("abc", "/v1/reports/abc"))
     async with serving(text=text) as (server, session):
-        found = await DriftService(f"{server.url}/", session).judge(WANTED, SIGNATURE, NOW)
+        found = await DriftService(MonitorService(f"{server.url}/", session)).judge(WANTED, SIGNATURE, NOW)
         where = f"{server.url.rstrip('/')}/v1/reports/abc"
     assert found == MonitorResult(
         name="input-drift",
@@ -156,19 +157,21 @@ async def test_what_is_no_verdict_is_an_error_that_holds(status: int, text: str,
 
 async def test_nobody_there_is_an_error_that_holds() -> None:
     async with aiohttp.ClientSession() as session:
-        service = DriftService(f"http://127.0.0.1:{unused_port()}", session)
+        service = DriftService(MonitorService(f"http://127.0.0.1:{unused_port()}", session))
         found = await service.judge(WANTED, SIGNATURE, NOW)
     assert (found.verdict, found.reason) == (Verdict.ERROR, reasons.SOURCE_UNAVAILABLE)
 
 
 async def test_too_slow_is_an_error_that_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drift, "_TIMEOUT", aiohttp.ClientTimeout(total=0.05))
+    monkeypatch.setattr(monitorservice, "_TIMEOUT", aiohttp.ClientTimeout(total=0.05))
     async with serving(delay=0.5) as (server, session):
-        found = await DriftService(server.url, session).judge(WANTED, SIGNATURE, NOW)
+        found = await DriftService(MonitorService(server.url, session)).judge(WANTED, SIGNATURE, NOW)
     assert (found.verdict, found.message.endswith("TimeoutError")) == (Verdict.ERROR, True)
 
 
 async def test_only_drift_monitors_are_its_business() -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(ValueError, match="error-rate is no drift monitor"):
-            await DriftService("http://127.0.0.1:9", session).judge(evaluation(level(limits={"max": "1"})), [], NOW)
+            await DriftService(MonitorService("http://127.0.0.1:9", session)).judge(
+                evaluation(level(limits={"max": "1"})), [], NOW
+            )

@@ -34,8 +34,8 @@ class PlayedPrometheus:
 
 
 @dataclass
-class PlayedWebhooks:
-    """Gives one verdict to everyone, or raises."""
+class PlayedAsker:
+    """Gives one verdict to everyone, or raises: webhooks, or who knows of performance."""
 
     verdict: Verdict | Exception = Verdict.PASS
     asked: list[Evaluation] = field(default_factory=list)

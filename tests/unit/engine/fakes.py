@@ -37,7 +37,7 @@ from sluice.engine.resync import Offers
 from sluice.engine.rules import Rules
 from sluice.engine.sealer import Sealer, Sealing
 from sluice.engine.store import Key, Store, owner_of
-from tests.unit.engine.answers import PlayedDrift, PlayedJudge, PlayedPost, PlayedPrometheus, PlayedWebhooks
+from tests.unit.engine.answers import PlayedAsker, PlayedDrift, PlayedJudge, PlayedPost, PlayedPrometheus
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -243,11 +243,17 @@ class Engine:
         self.judge = PlayedJudge()
         self.rules = Rules(self.judge, self.queue.add, self.seconds)
         actor = Actor(self.store, kube, None, refusals, lambda _key, event: self.told.append(event))
-        self.webhooks = PlayedWebhooks()
+        self.webhooks, self.performance = PlayedAsker(), PlayedAsker()
         self.post = PlayedPost()
         self.hooks = Hooks(self.post, self.queue.add, lambda _key, event: self.told.append(event), pause=0)
         self.evaluator = Evaluator(
-            self.prometheus, self.drift, clock, self.queue.add, lambda _key, _revision: [], self.webhooks
+            self.prometheus,
+            self.drift,
+            clock,
+            self.queue.add,
+            lambda _key, _revision: [],
+            self.webhooks,
+            self.performance,
         )
         self.sealer = Sealer(
             store=self.store,

@@ -19,7 +19,7 @@ from sluice.core.slo import Sample, Vector
 from sluice.edges.prometheus import PrometheusUnavailableError, QueryRejectedError
 from sluice.engine.evaluator import Evaluator
 from sluice.engine.store import Key
-from tests.unit.engine.answers import PlayedDrift, PlayedPrometheus, PlayedWebhooks
+from tests.unit.engine.answers import PlayedAsker, PlayedDrift, PlayedPrometheus
 from tests.unit.engine.fakes import START, Time
 
 ERRORS = ModelMonitorSpec(
@@ -63,9 +63,15 @@ class Rounds:
         self.prometheus = PlayedPrometheus(answers={"sum by (namespace, revision) (all)": [requests(100)]})
         self.drift = PlayedDrift()
         self.woken: list[Key] = []
-        self.webhooks = PlayedWebhooks()
+        self.webhooks, self.performance = PlayedAsker(), PlayedAsker()
         self.evaluator = Evaluator(
-            self.prometheus, self.drift, self.time, self.woken.append, lambda _key, _name: [], self.webhooks
+            self.prometheus,
+            self.drift,
+            self.time,
+            self.woken.append,
+            lambda _key, _name: [],
+            self.webhooks,
+            self.performance,
         )
 
     async def tick(self) -> list[Key]:
@@ -245,6 +251,15 @@ async def test_a_webhook_is_asked_at_once_and_then_once_an_interval(rounds: Roun
     woken = [await rounds.tick() for _ in range(4)]
     assert woken.count([KEY]) == 1
     assert rounds.verdict() is Verdict.FAIL
+
+
+async def test_performance_is_asked_once_an_interval_of_who_knows_the_labels(rounds: Rounds) -> None:
+    spec = {"performance": {"metric": "MAE", "limits": {"max": "1"}, "interval": "20s"}}
+    rounds.evaluator.want(KEY, (evaluation(ModelMonitorSpec.model_validate(spec)),))
+    for _ in range(9):  # of 5 s
+        await rounds.tick()
+    assert (len(rounds.performance.asked), rounds.webhooks.asked) == (3, [])
+    assert rounds.verdict() is Verdict.PASS
 
 
 async def test_at_the_next_step_a_webhook_is_asked_anew(rounds: Rounds) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.api.sender import LEAST_KEY, WeakKeyError, read_keys, sender_token
+from sluice.api.sender import LEAST_KEY, WeakKeyError, labels_path, labels_token, read_keys, sender_token
 from sluice.monitor import senders as module
 from sluice.monitor.senders import Senders
 
@@ -35,8 +35,24 @@ def test_a_token_is_its_revision_s_and_no_other_s(keys: Path) -> None:
         assert not senders.know(wrong, b"risk", b"fraud-r7")
 
 
+def test_who_sends_labels_has_a_token_for_the_namespace_and_nothing_else(keys: Path) -> None:
+    senders = Senders(keys)
+    given = labels_token(KEY.encode(), "risk")
+    assert labels_path(KEY.encode(), "risk") == f"/v1/labels/risk/{given}"
+    assert senders.know_labels(given, "risk")
+    assert not senders.know_labels(given, "other")
+    assert not senders.know(given.encode(), b"risk", b"fraud-r7")
+    for wrong in ("", "Æ", given[:-1], token().decode(), labels_token(OTHER.encode(), "risk")):
+        assert not senders.know_labels(wrong, "risk")
+    keys.write_text(f"{OTHER}\n{KEY}\n")
+    senders.reload()
+    assert senders.know_labels(given, "risk")
+
+
 def test_without_keys_everyone_is_known() -> None:
     senders = Senders(None)
+    assert senders.know_labels("", "risk")
+    assert labels_path(None, "risk") == "/v1/labels/risk"
     assert not senders.are_checked
     assert senders.know(b"", b"risk", b"fraud-r7")
 

@@ -252,7 +252,11 @@ class MonitorMode(StrEnum):
     """Whether a monitor decides or only reports."""
 
     GATE = "Gate"
+    """It decides, in a release and, where spec.watch asks for it, after the promotion."""
     OBSERVE = "Observe"
+    """It is recorded only."""
+    WATCH = "Watch"
+    """It is recorded in a release, and decides after the promotion: labels come too late to hold a release for."""
 
 
 class MonitorUse(Resource):
@@ -301,6 +305,15 @@ class Governance(Resource):
 
 class ModelDeploymentSpec(Resource):
     """The desired state of a served model."""
+
+    rules = (
+        Rule(
+            "has(self.watch) || !has(self.monitors) || self.monitors.all(use, !has(use.mode) || use.mode != 'Watch')",
+            "a monitor with mode Watch decides after the promotion only: give watch, too, such as "
+            "watch: {onBreach: Alert}",
+            field=".monitors",
+        ),
+    )
 
     model: ModelReference
     """Which registered model to serve."""

@@ -3,6 +3,9 @@
 KServe's logger can send no header of our choosing; all it carries is the URL it was given. So the operator
 puts a token into each revision's URL that only someone with the key can make. It is worth nothing for
 another revision: whoever may read one InferenceService, or its pods' logs, learns that one's token only.
+
+Whoever sends labels has a token likewise, for all revisions of a namespace: labels are known by the request, not by who
+answered it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,22 @@ class WeakKeyError(ValueError):
 
 def sender_token(key: bytes, namespace: str, revision: str) -> str:
     """The token of one revision's logger: 24 characters that stand in a URL as they are."""
-    mac = hmac.new(key, f"sluice sender\n{namespace}\n{revision}".encode(), hashlib.sha256).digest()
+    return _token(key, f"sluice sender\n{namespace}\n{revision}")
+
+
+def labels_token(key: bytes, namespace: str) -> str:
+    """The token of whoever sends labels for a namespace, of the same kind."""
+    return _token(key, f"sluice labels\n{namespace}")
+
+
+def labels_path(key: bytes | None, namespace: str) -> str:
+    """Where labels for a namespace are posted; without a key no token is asked for."""
+    path = f"/v1/labels/{namespace}"
+    return path if key is None else f"{path}/{labels_token(key, namespace)}"
+
+
+def _token(key: bytes, text: str) -> str:
+    mac = hmac.new(key, text.encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(mac[:TOKEN_BYTES]).decode("ascii")
 
 

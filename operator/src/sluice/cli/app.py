@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sluice import __version__
-from sluice.cli import exporting, keeping, looking, reporting, verbs, verifying
+from sluice.cli import exporting, keeping, labelling, looking, reporting, verbs, verifying
 
 app = typer.Typer(
     name="kubectl sluice",
@@ -38,6 +38,7 @@ def _root(
 looking.register(app)
 verbs.register(app)
 keeping.register(app)
+labelling.register(app)
 exporting.register(app)
 verifying.register(app)
 reporting.register(app)

@@ -85,6 +85,7 @@ WEBHOOK_FAILED = "WebhookFailed"
 WEBHOOK_UNDECIDED = "WebhookUndecided"
 WEBHOOK_UNUSABLE = "WebhookUnusable"
 WEBHOOK_NOT_ALLOWED = "WebhookNotAllowed"
+PERFORMANCE_DEGRADED = "PerformanceDegraded"
 WORKLOAD_READY = "WorkloadReady"
 
 # Why a workload does not start

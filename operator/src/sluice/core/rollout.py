@@ -261,6 +261,8 @@ def _kind(draft: Draft, revision: Revision, failure: MonitorResult) -> str:
             return reasons.DRIFT_DETECTED
         if monitor is not None and monitor.webhook is not None:
             return reasons.WEBHOOK_FAILED
+        if monitor is not None and monitor.performance is not None:
+            return reasons.PERFORMANCE_DEGRADED
     return reasons.WORKLOAD_UNHEALTHY
 
 

@@ -78,7 +78,7 @@ def comparable(step: PlannedStep, stable: Revision | None) -> bool:
 def applicable(monitor: ModelMonitorSpec, step: PlannedStep, stable: Revision | None) -> bool:
     """Whether a gauge can speak at this step at all.
 
-    Drift, and service levels that only compare, need both revisions in the traffic. Where they cannot
+    Drift, and service levels and performance that only compare, need both revisions in the traffic. Where they cannot
     speak they neither pass nor block: the steps before have asked them.
     """
     if monitor.workload is not None:
@@ -89,6 +89,7 @@ def applicable(monitor: ModelMonitorSpec, step: PlannedStep, stable: Revision | 
         return False  # it looked when the hold before ended; waiting for people is no reason for another look
     if monitor.drift is not None and monitor.drift.subject is DriftSubject.RANKING and step.mirror == 0:
         return False  # only in a shadow both rank the same requests
-    if monitor.drift is not None or (monitor.slo is not None and monitor.slo.limits is None):
+    measured = monitor.slo or monitor.performance
+    if monitor.drift is not None or (measured is not None and measured.limits is None):
         return comparable(step, stable)
     return True

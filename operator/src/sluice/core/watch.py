@@ -4,8 +4,8 @@ A gate that fails once may have seen a bad minute. One that fails for as long as
 pass and without as long a silence in between, is a breach: it is put on record, MonitorsPassing becomes False and,
 where the spec says so, the traffic goes back to the revision before, while that still runs.
 
-Watched are the workload, service levels with limits of their own, and webhooks. Drift, and service levels that only
-compare, need another revision in the same traffic to compare with; there is none at rest, and a training reference in
+Watched are the workload, service levels and performance with limits of their own, and webhooks. Drift, and what only
+compares, need another revision in the same traffic to compare with; there is none at rest, and a training reference in
 its place holds good models back.
 """
 
@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sluice.api.base import format_time
-from sluice.api.modeldeployment import MonitorUse
+from sluice.api.modeldeployment import MonitorMode, MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import Failing, NoticeKind, RevisionPhase
 from sluice.api.record import RecordKind
@@ -74,7 +74,7 @@ def judge(draft: Draft) -> Judgement | None:
     if revision is None:
         return None
     results = [_workload(draft, revision)]
-    for use in draft.world.spec.monitors:
+    for use in map(_deciding, draft.world.spec.monitors):
         monitor = draft.world.monitor(use)
         if monitor is None:
             results.append(gates.missing_monitor(use))
@@ -83,10 +83,14 @@ def judge(draft: Draft) -> Judgement | None:
     return Judgement(tuple(results))
 
 
+def _deciding(use: MonitorUse) -> MonitorUse:
+    """A use as it is meant here, where mode Watch decides."""
+    return use.model_copy(update={"mode": MonitorMode.GATE}) if use.mode is MonitorMode.WATCH else use
+
+
 def _speaks(monitor: ModelMonitorSpec) -> bool:
     """Whether a gauge has something to say of a revision that is alone."""
-    measured = monitor.slo is not None or monitor.webhook is not None
-    return measured and steps.applicable(monitor, _SERVING, None)
+    return monitor.drift is None and monitor.workload is None and steps.applicable(monitor, _SERVING, None)
 
 
 def _workload(draft: Draft, revision: Revision) -> MonitorResult:
@@ -182,7 +186,7 @@ def _seen(monitor: str, before: Failing | None, at: datetime, sustained: timedel
 def _interval(draft: Draft, name: str) -> timedelta:
     """How seldom a gauge is read, where it is not at each round."""
     monitors = (draft.world.monitor(use) for use in draft.world.spec.monitors if use.name == name)
-    return max((m.webhook.interval for m in monitors if m is not None and m.webhook is not None), default=timedelta(0))
+    return max((m.interval for m in monitors if m is not None and m.interval is not None), default=timedelta(0))
 
 
 def _breach(draft: Draft, item: Failing, result: MonitorResult) -> None:

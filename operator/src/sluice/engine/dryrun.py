@@ -102,13 +102,14 @@ class DryRun:
             spec = ModelMonitorSpec.model_validate(item["spec"])
             if spec.webhook is not None:
                 return self._asked(spec.webhook)
-            if spec.slo is None:
-                return ConditionStatus.TRUE, "NothingToQuery", "this monitor asks Prometheus nothing"
             values = promql.parameters(spec, MonitorUse(name=item["metadata"]["name"]))
-            queries = promql.queries(spec.slo, values).all
-            for limits in (spec.slo.limits, spec.slo.compare):
+            measured = spec.slo or spec.performance
+            for limits in (measured.limits, measured.compare) if measured is not None else ():
                 for limit in limits.dump().values() if limits else ():
                     promql.number(str(limit), values)
+            if spec.slo is None:
+                return ConditionStatus.TRUE, "NothingToQuery", "this monitor asks Prometheus nothing"
+            queries = promql.queries(spec.slo, values).all
             promql.share(spec.slo.quantile, values)
         except (ValidationError, promql.TemplateError) as error:
             return ConditionStatus.FALSE, reasons.QUERY_FAILED, str(error)

@@ -38,7 +38,7 @@ class Judge(Protocol):
 
 
 class Asker(Protocol):
-    """Somebody else's service, or a double."""
+    """Whoever is asked now and then: somebody else's service, sluice-monitor for performance, or a double."""
 
     async def judge(self, wanted: Evaluation, now: datetime) -> MonitorResult: ...
 
@@ -54,11 +54,13 @@ class Evaluator:
         wake: Callable[[Key], None],
         signature: Callable[[Key, str], list[Column]],
         webhooks: Asker,
+        performance: Asker,
     ) -> None:
         """``wake`` is called for a deployment whose verdicts changed; ``signature`` gives a revision's columns."""
         self._prometheus = prometheus
         self._drift = drift
         self._webhooks = webhooks
+        self._performance = performance
         self._clock = clock
         self._wake = wake
         self._signature = signature
@@ -68,7 +70,7 @@ class Evaluator:
         self._looked: dict[tuple[Key, str, str], Look | None] = {}
         """The last look of each drift monitor that found something out. It is not taken again."""
         self._told: dict[tuple[Key, str, str], tuple[Evaluation, datetime]] = {}
-        """What each webhook was asked last, and when."""
+        """What was last asked of those who are asked now and then, and when."""
         self._asking = asyncio.Semaphore(_CONCURRENT_QUERIES)
         self._judging = asyncio.Semaphore(_CONCURRENT_LOOKS)
 
@@ -102,7 +104,7 @@ class Evaluator:
         return bool(self._wanted)
 
     async def tick(self) -> None:
-        """One round: levels now, drift looks and webhooks in the background."""
+        """One round: levels now, everything else in the background."""
         with metrics.TICK.time():
             now = self._clock()  # before asking: a window may reach back further than it says, never less far
             levels = [(key, wanted) for key, all_ in self._wanted.items() for wanted in all_ if wanted.monitor.slo]
@@ -113,8 +115,8 @@ class Evaluator:
             for wanted in all_:
                 if wanted.monitor.drift:
                     self._look(key, wanted)
-                elif wanted.monitor.webhook:
-                    self._tell(key, wanted, wanted.monitor.webhook.interval)
+                elif (interval := wanted.monitor.interval) is not None:
+                    self._tell(key, wanted, interval)
 
     async def ask(self, queries: Iterable[str]) -> dict[str, Answer]:
         """Every query's answer, or why there is none."""
@@ -148,7 +150,7 @@ class Evaluator:
             self._start(slot, key, wanted)
 
     def _leave(self, slot: tuple[Key, str, str]) -> None:
-        """Ask a webhook no longer what it was asked last."""
+        """Ask no longer what was asked last."""
         self._told.pop(slot, None)
         if (task := self._looking.pop(slot, None)) is not None:
             task.cancel()
@@ -171,7 +173,8 @@ class Evaluator:
                     signature = self._signature(key, wanted.revision)
                     result = await self._drift.judge(wanted, signature, self._clock())
             else:
-                result = await self._webhooks.judge(wanted, self._clock())
+                asked = self._performance if wanted.monitor.performance else self._webhooks
+                result = await asked.judge(wanted, self._clock())
         except Exception as error:  # an answer that nobody foresaw holds the release, and is said
             log.exception("judging failed", extra={"namespace": key.namespace, "deployment": key.name})
             result = _error(wanted, reasons.SOURCE_UNAVAILABLE, f"no verdict: {error!r}", self._clock())

@@ -30,6 +30,8 @@ from sluice.edges.kinds import (
     Kind,
 )
 from sluice.edges.kube import Kube, KubeError
+from sluice.edges.monitorservice import MonitorService
+from sluice.edges.performance import PerformanceService
 from sluice.edges.prometheus import Prometheus
 from sluice.edges.registry import Registry
 from sluice.edges.rules import RuleWorker
@@ -141,13 +143,15 @@ class Operator:
         )
         courier = Courier(session, settings.webhook_hosts, settings.webhook_key)
         self._hooks = Hooks(courier, self.queue.add, self._tell)
+        service = MonitorService(settings.monitor_url, session)
         self._evaluator = Evaluator(
             Prometheus(settings.prometheus_url, session),
-            DriftService(settings.monitor_url, session),
+            DriftService(service),
             clock,
             self.queue.add,
             self._signature,
             Webhooks(courier),
+            PerformanceService(service),
         )
         self._dry_run = DryRun(self.store, kube, self._evaluator, clock, courier.refusal)
         self._rule_worker = RuleWorker()

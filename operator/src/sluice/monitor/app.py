@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -12,13 +13,15 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sluice.monitor.contract import DriftAnswer, DriftRequest, no_answer
+from sluice.monitor.appraisal import unanswered
+from sluice.monitor.contract import DriftRequest, LabelsRequest, PerformanceRequest, no_answer
 from sluice.monitor.evidence import ReportState
 from sluice.monitor.ingress import Ingress
+from sluice.monitor.labels import BusyError, NotStoredError
 from sluice.monitor.service import Service
 
 MAX_QUESTION_BYTES = 1 << 20
-"""Largest ``POST /v1/drift``: 512 column names and a schema of 512 fit many times over."""
+"""Largest question, where 512 column names and a schema of 512 fit many times over, and largest delivery of labels."""
 
 REPORT_HEADERS = {
     # A report shows values that anyone who calls the model may choose. `sandbox` without
@@ -49,6 +52,9 @@ def build_app(service: Service, *, max_body_bytes: int) -> Ingress:
         lifespan=lifespan,
         routes=[
             Route("/v1/drift", endpoints.drift, methods=["POST"]),
+            Route("/v1/performance", endpoints.performance, methods=["POST"]),
+            Route("/v1/labels/{namespace}", endpoints.labels, methods=["POST"]),
+            Route("/v1/labels/{namespace}/{token}", endpoints.labels, methods=["POST"]),
             Route("/v1/reports/{report_id}.json", endpoints.report_record),
             Route("/v1/reports/{report_id}", endpoints.report_page),
             Route("/healthz", endpoints.healthz),
@@ -59,24 +65,69 @@ def build_app(service: Service, *, max_body_bytes: int) -> Ingress:
     return Ingress(app, service.collector, service.metrics, service.senders, max_body_bytes=max_body_bytes)
 
 
+Body = TypeVar("Body")
+
+_STATUSES = {"InvalidRequest": 400, "Busy": 503}
+
+
+class _UnreadableError(ValueError):
+    """A body that is too large, or not what was asked for."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+async def _read(request: Request, decoder: msgspec.json.Decoder[Body]) -> Body:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_QUESTION_BYTES:
+            raise _UnreadableError("The request is too large.", 413)
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _UnreadableError(f"The request cannot be read: {error}.", 400) from None
+
+
 class _Endpoints:
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._questions = msgspec.json.Decoder(DriftRequest)
+        self._drift_questions = msgspec.json.Decoder(DriftRequest)
+        self._performance_questions = msgspec.json.Decoder(PerformanceRequest)
+        self._labels = msgspec.json.Decoder(LabelsRequest)
 
     async def drift(self, request: Request) -> Response:
         """``POST /v1/drift``: 200 with a verdict, 400 or 503 with verdict Error."""
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_QUESTION_BYTES:
-                return _json(no_answer("InvalidRequest", "The request is too large."), 413)
         try:
-            question = self._questions.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _json(no_answer("InvalidRequest", f"The request cannot be read: {error}."), 400)
+            question = await _read(request, self._drift_questions)
+        except _UnreadableError as error:
+            return _json(no_answer("InvalidRequest", str(error)), error.status)
         answer = await self._service.drift.answer(question)
-        return _json(answer, {"InvalidRequest": 400, "Busy": 503}.get(answer.reason, 200))
+        return _json(answer, _STATUSES.get(answer.reason, 200))
+
+    async def performance(self, request: Request) -> Response:
+        """``POST /v1/performance``: 200 with a verdict, 400 or 503 with verdict Error."""
+        try:
+            question = await _read(request, self._performance_questions)
+        except _UnreadableError as error:
+            return _json(unanswered("InvalidRequest", str(error)), error.status)
+        answer = await self._service.performance.answer(question)
+        return _json(answer, _STATUSES.get(answer.reason, 200))
+
+    async def labels(self, request: Request) -> Response:
+        """``POST /v1/labels/{namespace}/{token}``: 200 with what was joined and stored, or why not in plain text."""
+        namespace, token = request.path_params["namespace"], request.path_params.get("token", "")
+        if not self._service.senders.know_labels(token, namespace):
+            return PlainTextResponse("the URL lacks the namespace's token; see kubectl sluice labels --help\n", 401)
+        try:
+            delivery = await _read(request, self._labels)
+        except _UnreadableError as error:
+            return PlainTextResponse(f"{error}\n", error.status)
+        try:
+            return _json(await self._service.labels.take(namespace, delivery.labels))
+        except (BusyError, NotStoredError) as error:
+            return PlainTextResponse(f"{error}; send them again\n", 503, {"retry-after": "5"})
 
     async def report_page(self, request: Request) -> Response:
         """``GET /v1/reports/{id}``: the page; 202 while it is rendered, 404 when there is none."""
@@ -108,5 +159,5 @@ class _Endpoints:
         return Response(generate_latest(self._service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _json(value: DriftAnswer | msgspec.Struct, status: int = 200) -> Response:
+def _json(value: msgspec.Struct, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")

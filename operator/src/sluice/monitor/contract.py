@@ -1,4 +1,6 @@
-"""Contract: the JSON of ``POST /v1/drift``, as types. The operator's monitor client is its other side."""
+"""Contract: the JSON of what is asked of the monitor, as types. The operator's monitor clients are its other side,
+and of ``POST /v1/labels`` whoever knows the truth.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from sluice.api.modelmonitor import PerformanceMetric
 from sluice.api.verdict import Verdict
+from sluice.monitor.performance import Figure
 from sluice.monitor.tally import Tally
 from sluice.monitor.verdict import ColumnVerdict
 
@@ -88,3 +92,74 @@ class DriftAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def no_answer(reason: str, message: str) -> DriftAnswer:
     """The answer when the question could not be asked of the rows: verdict Error."""
     return DriftAnswer(verdict=Verdict.ERROR, reason=reason, message=message)
+
+
+class Label(msgspec.Struct, frozen=True):
+    """The truth of one row of one request, known at last."""
+
+    request: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    """The ``x-request-id`` that the gateway answered with."""
+    label: float | int | bool | str
+    """A number, or the name of a class."""
+    row: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Which of the request's rows, from 0."""
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """When it was asked, to some minutes. Without it, all rows that are kept are searched."""
+
+
+class LabelsRequest(msgspec.Struct, frozen=True):
+    """Labels of requests to any deployment of one namespace."""
+
+    labels: Annotated[list[Label], msgspec.Meta(min_length=1, max_length=10_000)]
+
+
+class UnknownLabel(msgspec.Struct, frozen=True):
+    """A label of which no answer is kept: not any more, not yet, or it was not in the sample."""
+
+    request: str
+    row: int
+
+
+class LabelsAnswer(msgspec.Struct, frozen=True):
+    """What became of labels."""
+
+    joined: int
+    """Labels whose answer was found, by one revision or several; they are stored."""
+    unknown: tuple[UnknownLabel, ...] = ()
+    """Those to send again later, if the request is some seconds old only."""
+
+
+class PerformanceRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How good were a revision's answers, by the labels that came within a time?"""
+
+    namespace: Name
+    deployment: Name
+    candidate: Name
+    """The revision that is judged."""
+    stable: Name | None = None
+    """The revision it is compared with, if any."""
+    window: Annotated[float, msgspec.Meta(ge=1)]
+    """Seconds; labels that came within them count, rounded up to whole buckets."""
+    metric: PerformanceMetric
+    prediction: ColumnName | None = None
+    positive: str | None = None
+    threshold: float | None = None
+    top: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 10
+    min_labels: Annotated[int, msgspec.Meta(ge=2)]
+    maximum: float | None = None
+    minimum: float | None = None
+    max_degradation: float | None = None
+    confidence: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.9999
+
+
+class PerformanceAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One of four words, and what stands behind it."""
+
+    verdict: Verdict
+    reason: str
+    message: str
+    candidate: Figure | None = None
+    stable: Figure | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    report: ReportLink | None = None

@@ -11,17 +11,21 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from sluice.monitor.contract import DriftAnswer, DriftRequest, ReportLink
-from sluice.monitor.exhibit import Exhibit, Rendered, RenderJob
+from sluice.monitor.exhibit import Columns, Exhibit, Rendered, RenderJob, Shown
 from sluice.monitor.renderer import Renderer, RendererError
 from sluice.monitor.telemetry import Metrics
 
 MAX_PENDING = 8
-"""Reports that may wait. Their columns are held in memory, and later verdicts matter more than reports."""
+"""Reports that may wait. What they show is held in memory, and later verdicts matter more than reports."""
 REPORT_ID = re.compile(r"[0-9a-f]{32}")
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+"""An answer with a field ``report``, which is a link or None."""
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +39,16 @@ class ReportState(StrEnum):
 
 
 class ReportRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What is kept beside a report: the question, the answer, and the digest of the page."""
+    """What is kept beside a report: the question, the answer, and the digest of the page.
+
+    Question and answer as they were in JSON: a later version, which asks another way, still reads them.
+    """
 
     id: str
     state: ReportState
     created: datetime
-    request: DriftRequest
-    answer: DriftAnswer
+    request: dict[str, object]
+    answer: dict[str, object]
     digest: str | None = None
     error: str | None = None
 
@@ -58,12 +65,23 @@ class Evidence:
         self._queue: asyncio.Queue[tuple[ReportRecord, RenderJob]] = asyncio.Queue(MAX_PENDING)
 
     def submit(self, request: DriftRequest, answer: DriftAnswer, exhibits: Sequence[Exhibit]) -> DriftAnswer:
+        """The answer about drift with the link to its report, as :meth:`attach` has it."""
+        title = f"{request.subject} drift of {request.candidate} against {request.stable}"
+        return self.attach(title, request, answer, Columns(request.min_effect, tuple(exhibits)))
+
+    def attach(self, title: str, request: msgspec.Struct, answer: Answer, shown: Shown) -> Answer:
         """The answer with the link to its report, which is rendered later.
 
         Without a link when there is nothing to show, too much waits already, or the directory is full:
         a verdict does not depend on its report.
+
+        Args:
+            title: what the page is called.
+            request: the question, which is kept beside the report.
+            answer: likewise; its ``report`` is set.
+            shown: what the report is of.
         """
-        if not exhibits:
+        if not len(shown):
             return answer
         if self._queue.full():
             self._metrics.reports.labels("dropped").inc()
@@ -74,8 +92,8 @@ class Evidence:
             id=report_id,
             state=ReportState.PENDING,
             created=datetime.now(UTC),
-            request=request,
-            answer=answer,
+            request=msgspec.to_builtins(request),
+            answer=msgspec.to_builtins(answer),
         )
         try:
             self._write(record)
@@ -83,9 +101,7 @@ class Evidence:
             self._metrics.reports.labels("failed").inc()
             log.warning("cannot store a report", extra={"error": str(error)})
             return msgspec.structs.replace(answer, report=None)
-        title = f"{request.subject} drift of {request.candidate} against {request.stable}"
-        job = RenderJob(title, request.min_effect, tuple(exhibits), self.page(report_id))
-        self._queue.put_nowait((record, job))
+        self._queue.put_nowait((record, RenderJob(title, shown, self.page(report_id))))
         return answer
 
     def page(self, report_id: str) -> Path:

@@ -1,4 +1,4 @@
-"""Exhibit: what a report shows of one column, small and plain enough to cross to another process."""
+"""Exhibit: what a report shows of a verdict, small and plain enough to cross to another process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sluice.api.modelmonitor import PerformanceMetric
 from sluice.monitor.comparison import ColumnPair
+from sluice.monitor.performance import Graded
 from sluice.monitor.verdict import ColumnVerdict
 
 
@@ -21,12 +23,43 @@ class Exhibit:
 
 
 @dataclass(frozen=True, slots=True)
+class Columns:
+    """What a report shows of a verdict on drift."""
+
+    min_effect: float
+    exhibits: tuple[Exhibit, ...]
+
+    def __len__(self) -> int:
+        return len(self.exhibits)
+
+
+@dataclass(frozen=True, slots=True)
+class Grades:
+    """What a report shows of a verdict on performance: the answers and the truth, of which the figures are.
+
+    Some 30 bytes a row, and a verdict looks at 20,000 rows of either side.
+    """
+
+    metric: PerformanceMetric
+    top: int
+    """Ranking: how many of a request's rows are looked at."""
+    candidate: Graded
+    stable: Graded | None = None
+    """What it is compared with, if anything."""
+
+    def __len__(self) -> int:
+        return len(self.candidate)
+
+
+Shown = Columns | Grades
+
+
+@dataclass(frozen=True, slots=True)
 class RenderJob:
     """One report to be rendered."""
 
     title: str
-    min_effect: float
-    exhibits: tuple[Exhibit, ...]
+    shown: Shown
     destination: Path
 
 

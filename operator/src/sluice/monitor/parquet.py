@@ -63,8 +63,12 @@ def to_bytes(chunk: Chunk, tally: Tally) -> bytes:
     return content
 
 
-def read_files(paths: Sequence[Path], side: Side | None = None) -> list[tuple[Chunk, Tally]]:
+def read_files(
+    paths: Sequence[Path], side: Side | None = None, requests: Sequence[bytes] | None = None
+) -> list[tuple[Chunk, Tally]]:
     """The buckets in some files, in that order, with the columns of one side or of both.
+
+    With ``requests``, only the rows of requests with these ids.
 
     Raises:
         NotRowsError: one of them is no bucket.
@@ -75,6 +79,8 @@ def read_files(paths: Sequence[Path], side: Side | None = None) -> list[tuple[Ch
 
     names = [str(path) for path in paths]
     sides = "|".join([side] if side else Side)
+    wanted = "" if requests is None else f' WHERE "{_REQUEST[0]}" IN (SELECT unnest(?))'
+    ids = [] if requests is None else [[request.decode() for request in requests]]
     database = _database().cursor()
     try:
         found = database.execute(
@@ -85,8 +91,8 @@ def read_files(paths: Sequence[Path], side: Side | None = None) -> list[tuple[Ch
             raise NotRowsError("no bucket of sluice-monitor")
         table = database.sql(
             f"SELECT COLUMNS('^({sides}|request)[.]'), filename "  # noqa: S608 - of our own words
-            "FROM read_parquet(?, union_by_name = true, filename = true)",
-            params=[names],
+            f"FROM read_parquet(?, union_by_name = true, filename = true){wanted}",
+            params=[names, *ids],
         ).to_arrow_table()
     except duckdb.IOException as error:
         if gone := [path for path in paths if not path.exists()]:

@@ -1,8 +1,9 @@
-"""Rendering: a verdict's columns as an Evidently report.
+"""Rendering: what a verdict is of as an Evidently report.
 
-The only module that imports Evidently, which costs four seconds and 280 MB and so gets a process of its
-own (:mod:`sluice.monitor.renderer`). The report shows the numbers of the decision: the tests that decided
-are registered with Evidently and run by it on the same values.
+With :mod:`sluice.monitor.presets` the only module that imports Evidently, which costs four seconds and 280 MB
+and so gets a process of its own (:mod:`sluice.monitor.renderer`). The report shows the numbers of the decision:
+the tests that decided on drift are registered with Evidently and run by it on the same values. What Evidently
+computes of performance itself, it computes of the same answers, and tests hold it against the verdict's figures.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +26,8 @@ from evidently.legacy.core import ColumnType
 from evidently.metrics import ValueDrift
 
 from sluice.monitor.comparison import ColumnKind, ColumnPair, ColumnSide
-from sluice.monitor.exhibit import Exhibit, Rendered, RenderJob
+from sluice.monitor.exhibit import Exhibit, Grades, Rendered, RenderJob
+from sluice.monitor.presets import performance
 
 STATTEST = "sluice"
 DATA_LINE = re.compile(r"^\s*var (additional_graphs_)?\w+ = .*;$")
@@ -36,9 +39,17 @@ def render(job: RenderJob) -> Rendered:
 
     Raises:
         OSError: the directory cannot be written.
-        ValueError: Evidently could not make sense of the columns.
+        ValueError: Evidently could not make sense of the values.
     """
-    page = escape_data(report(job.exhibits, job.min_effect, job.title).get_html_str(as_iframe=False)).encode()
+    shown = job.shown
+    with warnings.catch_warnings():
+        # Of what is undefined for so few rows; they would go between the lines of the log.
+        warnings.simplefilter("ignore")
+        if isinstance(shown, Grades):
+            snapshot = performance(shown, job.title)
+        else:
+            snapshot = report(shown.exhibits, shown.min_effect, job.title)
+        page = escape_data(snapshot.get_html_str(as_iframe=False)).encode()
     draft = job.destination.with_suffix(".draft")
     draft.write_bytes(page)
     draft.replace(job.destination)

@@ -48,7 +48,11 @@ class Saver:
         self._writing: asyncio.Future[list[bool]] | None = None
         self._complete_at = clock()
         """Everything that came before this moment is stored."""
-        metrics.unstored.set_function(lambda: self._clock() - self._complete_at)
+
+    @property
+    def unstored_seconds(self) -> float:
+        """Age of the oldest row that a crash would lose, at most."""
+        return self._clock() - self._complete_at
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
@@ -58,8 +62,9 @@ class Saver:
             took = self._clock() - begun
             await asyncio.sleep(max(self._period - took, LEAST_REST * took))
 
-    async def save(self) -> None:
-        """One round. What cannot be written stays in memory for as long as there is room, for the next round."""
+    async def save(self) -> bool:
+        """One round, and whether all could be written. What could not be stays in memory for as long as there is room,
+        for the next round."""
         begun = self._clock()
         changed = self._store.unstored()
         loop = asyncio.get_running_loop()
@@ -73,6 +78,7 @@ class Saver:
                 snapshot.bucket.stored = snapshot.version
         if all(outcomes):
             self._complete_at = begun
+        return all(outcomes)
 
     async def finish(self) -> None:
         """A last round, once the one under way is over."""

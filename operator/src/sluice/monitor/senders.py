@@ -6,7 +6,7 @@ import hmac
 import logging
 from pathlib import Path
 
-from sluice.api.sender import WeakKeyError, read_keys, sender_token
+from sluice.api.sender import WeakKeyError, labels_token, read_keys, sender_token
 
 MAX_REMEMBERED = 10_000
 """Revisions whose tokens are remembered; to make one takes longer than the rest of taking an event."""
@@ -40,6 +40,13 @@ class Senders:
             return True
         valid = self._tokens.get((namespace, revision)) or self._make(namespace, revision)
         return any(hmac.compare_digest(token, one) for one in valid)
+
+    def know_labels(self, token: str, namespace: str) -> bool:
+        """Whether a token is of somebody who sends labels for this namespace."""
+        if not self._keys:
+            return True
+        given = token.encode("utf-8", "replace")
+        return any(hmac.compare_digest(given, labels_token(key, namespace).encode()) for key in self._keys)
 
     def reload(self) -> None:
         """Takes over the keys of a file that has changed; those it had stay when it cannot be read."""

@@ -8,10 +8,12 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
+from sluice.monitor.appraisal import PerformanceService
 from sluice.monitor.collector import Collector
 from sluice.monitor.depot import open_depot
 from sluice.monitor.drift import DriftService
 from sluice.monitor.evidence import Evidence
+from sluice.monitor.labels import Labels
 from sluice.monitor.saver import Saver
 from sluice.monitor.senders import Senders
 from sluice.monitor.settings import Settings
@@ -20,6 +22,10 @@ from sluice.monitor.store import Store
 from sluice.monitor.telemetry import Metrics
 
 HOUSEKEEPING_SECONDS = 1.0
+OUTCOME_BUCKET_SECONDS = 60.0
+"""Labels are filed by the minute that they came in; they are judged over hours and days."""
+OUTCOMES_MIB = 16
+"""Memory for labelled answers, some 200,000; older ones are read from the volume."""
 MEBIBYTE = 1 << 20
 
 log = logging.getLogger(__name__)
@@ -43,6 +49,16 @@ class Service:
         self.saver = (
             Saver(self.store, self.spool, self.metrics, seconds=settings.checkpoint_seconds) if self.spool else None
         )
+        self.outcomes = Store(
+            bucket_seconds=OUTCOME_BUCKET_SECONDS,
+            bucket_rows=settings.max_rows,
+            max_series=settings.max_series,
+            max_bytes=OUTCOMES_MIB * MEBIBYTE,
+            seed=settings.seed,
+        )
+        self.archive = Spool(open_depot(settings.rows_url), self.metrics, "outcomes/") if settings.rows_url else None
+        self.clerk = Saver(self.outcomes, self.archive, self.metrics, seconds=1) if self.archive else None
+        self.labels = Labels(self.store, self.spool, self.outcomes, self.clerk, self.metrics)
         self.evidence = Evidence(
             settings.reports_dir, self.metrics, kept=settings.reports_kept, idle_seconds=settings.renderer_idle
         )
@@ -54,6 +70,9 @@ class Service:
             max_rows=settings.max_rows,
             seed=settings.seed,
         )
+        self.performance = PerformanceService(
+            self.outcomes, self.archive, self.evidence, self.metrics, max_rows=settings.max_rows
+        )
         self.ready = False
         """Whether events and questions are taken."""
         self.healthy = True
@@ -61,6 +80,10 @@ class Service:
         self._settings = settings
         self.metrics.rows.set_function(lambda: self.store.rows)
         self.metrics.row_bytes.set_function(lambda: self.store.bytes)
+        self.metrics.outcomes.set_function(lambda: self.outcomes.rows)
+        if self.saver:
+            saver = self.saver
+            self.metrics.unstored.set_function(lambda: saver.unstored_seconds)
         self.metrics.series.set_function(lambda: len(self.store))
         self.metrics.evicted.set_function(lambda: self.store.evicted_rows)
 
@@ -72,8 +95,8 @@ class Service:
             OSError: the reports directory cannot be written.
         """
         self.evidence.open()
-        if self.spool:
-            self.spool.open()
+        for spool in filter(None, (self.spool, self.archive)):
+            spool.open()
         tasks = [
             asyncio.create_task(self.collector.run(), name="collector"),
             asyncio.create_task(self.evidence.run(), name="evidence"),
@@ -92,9 +115,11 @@ class Service:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self.drift.close()
+            self.labels.close()
+            self.performance.close()
             self.collector.finish()
-            if self.saver:
-                await self.saver.finish()
+            for saver in filter(None, (self.saver, self.clerk)):
+                await saver.finish()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
@@ -111,13 +136,17 @@ class Service:
             self.store.close(before=now - self.collector.closing_delay)
             oldest = now - self._settings.retention_seconds
             self.store.forget(oldest)
-            if self.spool and time.monotonic() - tidied_at >= self.spool.tidy_seconds:
+            self.outcomes.close(before=now)
+            self.outcomes.forget(now - self._settings.outcome_seconds)
+            if self.spool and self.archive and time.monotonic() - tidied_at >= self.spool.tidy_seconds:
                 tidied_at = time.monotonic()
-                await asyncio.to_thread(self._expire, self.spool, oldest)
+                await asyncio.to_thread(self._expire, self.spool, oldest, self._settings.volume_mib)
+                oldest_label = now - self._settings.outcome_seconds
+                await asyncio.to_thread(self._expire, self.archive, oldest_label, self._settings.outcomes_mib)
 
-    def _expire(self, spool: Spool, oldest: float) -> None:
+    def _expire(self, spool: Spool, oldest: float, mebibytes: int) -> None:
         try:
-            spool.expire(before=oldest, max_bytes=self._settings.volume_mib * MEBIBYTE)
+            spool.expire(before=oldest, max_bytes=mebibytes * MEBIBYTE)
         except OSError as error:
             self.metrics.volume_errors.inc()
             log.warning("volume not tidied", extra={"error": str(error)})

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sluice.monitor.cloudevents import Key
 from sluice.monitor.depot import Depot, Stored
@@ -33,13 +33,17 @@ MAX_READ_ROWS = 200_000
 
 Bucketful = tuple[Chunk, Tally]
 
+_NAMESPACE, _REVISION = "namespace=", "revision="
+
 
 class Spool:
     """The files ``namespace=<namespace>/revision=<revision>/<start>-<word>.parquet`` of a depot."""
 
-    def __init__(self, depot: Depot, metrics: Metrics) -> None:
+    def __init__(self, depot: Depot, metrics: Metrics, top: str = "") -> None:
+        """``top`` is the folder they are in, with its slash; a depot has room for several spools."""
         self._depot = depot
         self._metrics = metrics
+        self._top = top
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="sluice-fetch")
 
     @property
@@ -57,25 +61,32 @@ class Spool:
         Raises:
             OSError: the depot is full, or cannot be written.
         """
-        name = _folder(key) + snapshot.file
+        name = self._folder(key) + snapshot.file
         self._depot.put(name, to_bytes(snapshot.chunk, snapshot.tally))
         return name
 
     def window(
-        self, key: Key, since: float, until: float, known: Set[str] = frozenset(), side: Side | None = None
+        self,
+        key: Key,
+        since: float,
+        until: float,
+        known: Set[str] = frozenset(),
+        side: Side | None = None,
+        requests: Sequence[bytes] | None = None,
     ) -> list[Bucketful]:
         """One revision's stored buckets that begin in a span of time, oldest first, without the known files.
 
-        With ``side``, only the columns of that side: the other is not read.
+        With ``side``, only the columns of that side, and with ``requests``, only the rows of these: the others are not
+        read.
 
         Raises:
             OSError: the depot cannot be read.
         """
-        wanted = self._wanted(_folder(key), since, until, known)
+        wanted = self._wanted(self._folder(key), since, until, known)
         found: list[Bucketful] = []
         rows, stride = 0, 1
         while files := list(islice(wanted, READ_FILES)):
-            for chunk, tally in self._read(files, side):
+            for chunk, tally in self._read(files, side, requests):
                 found.append((_thinned(chunk, stride), tally))
                 rows += len(found[-1][0].rows)
             while rows > MAX_READ_ROWS:
@@ -92,7 +103,8 @@ class Spool:
         Raises:
             OSError: the depot cannot be read or written.
         """
-        files = sorted(self._depot.list(), key=lambda stored: stored.name.rpartition("/")[2], reverse=True)
+        mine = (stored for stored in self._depot.list(self._top) if stored.name.startswith(self._top + _NAMESPACE))
+        files = sorted(mine, key=lambda stored: stored.name.rpartition("/")[2], reverse=True)
         total, doomed = 0, []
         for stored in files:
             start = _start(stored)
@@ -104,6 +116,22 @@ class Spool:
         self._depot.delete(doomed)
         return len(doomed)
 
+    def revisions(self, namespace: str) -> list[Key]:
+        """The revisions of a namespace that have stored buckets. Looks at every file's name.
+
+        Raises:
+            OSError: the depot cannot be read.
+        """
+        folder = f"{self._top}{_NAMESPACE}{_quoted(namespace)}/"
+        found = {
+            stored.name.removeprefix(folder).partition("/")[0].removeprefix(_REVISION)
+            for stored in self._depot.list(folder)
+        }
+        return [Key(namespace, unquote(revision)) for revision in sorted(found)]
+
+    def _folder(self, key: Key) -> str:
+        return f"{self._top}{_NAMESPACE}{_quoted(key.namespace)}/{_REVISION}{_quoted(key.revision)}/"
+
     def _wanted(self, folder: str, since: float, until: float, known: Set[str]) -> Iterator[Stored]:
         for stored in self._depot.list(folder, since=f"{since:017.3f}"):
             start = _start(stored)
@@ -114,16 +142,16 @@ class Spool:
             elif since <= start and stored.name.removeprefix(folder) not in known:
                 yield stored
 
-    def _read(self, files: Sequence[Stored], side: Side | None) -> list[Bucketful]:
+    def _read(self, files: Sequence[Stored], side: Side | None, requests: Sequence[bytes] | None) -> list[Bucketful]:
         """Some files' buckets. When one is damaged or gone, the sound ones are still a sample of their times."""
         paths = list(filter(None, self._threads.map(self._fetch, files)))
         try:
-            return read_files(paths, side) if paths else []
+            return read_files(paths, side, requests) if paths else []
         except (NotRowsError, FileNotFoundError):
             found = []
             for path in paths:
                 try:
-                    found += read_files([path], side)
+                    found += read_files([path], side, requests)
                 except FileNotFoundError:
                     continue
                 except NotRowsError as error:
@@ -141,10 +169,9 @@ class Spool:
         log.warning("not a bucket of sluice-monitor", extra={"path": name, "error": error})
 
 
-def _folder(key: Key) -> str:
+def _quoted(name: str) -> str:
     # Names come from headers anyone may send; quoted, and with dots replaced, they cannot climb.
-    namespace, revision = (quote(part, safe="").replace(".", "%2E") for part in key)
-    return f"namespace={namespace}/revision={revision}/"
+    return quote(name, safe="").replace(".", "%2E")
 
 
 def _start(stored: Stored) -> float | None:

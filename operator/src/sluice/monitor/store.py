@@ -97,7 +97,8 @@ class Store:
     """Buckets by revision and time."""
 
     def __init__(self, *, bucket_seconds: float, bucket_rows: int, max_series: int, max_bytes: int, seed: int) -> None:
-        self._bucket_seconds = bucket_seconds
+        self.bucket_seconds = bucket_seconds
+        """Length of a bucket."""
         self._bucket_rows = bucket_rows
         self._max_series = max_series
         self._max_bytes = max_bytes
@@ -123,8 +124,21 @@ class Store:
         bucket.version += 1
         return bucket.tally
 
-    def add(self, key: Key, moment: float, request: Table, response: Table, request_id: bytes = UNKNOWN) -> bool:
+    def add(
+        self,
+        key: Key,
+        moment: float,
+        request: Table,
+        response: Table,
+        request_id: bytes = UNKNOWN,
+        *,
+        first: int = 0,
+        size: int = 0,
+    ) -> bool:
         """Offers every row of one inference to the sample of its bucket.
+
+        ``size`` and ``first`` are for tables that have a part only of a request's rows: how many it had, and the place
+        of the first of these. Such are not ranked.
 
         Returns whether they had columns, or types of them, that no earlier row of the revision had.
 
@@ -138,13 +152,14 @@ class Store:
         bytes_before, kept_before, columns_before = reservoir.nbytes, reservoir.kept, layout.columns
         try:
             encode = layout.encoder(request, response)
-            size, ranks = len(request.rows), None
-            for index, (asked, answered) in enumerate(zip(request.rows, response.rows, strict=True)):
+            ranked, ranks = not size and len(request.rows) > 1, None
+            size = size or len(request.rows)
+            for index, (asked, answered) in enumerate(zip(request.rows, response.rows, strict=True), first):
                 slot = reservoir.choose()
                 if slot is None:
                     continue
                 values = encode(asked, answered)
-                if size > 1:
+                if ranked:
                     ranks = layout.rank(response) if ranks is None else ranks
                     values = with_ranks(values, ranks, index)
                 reservoir.put(slot, values, request_id, index=index, size=size)
@@ -173,15 +188,19 @@ class Store:
             series.complete_since,
         )
 
+    def keys(self, namespace: str) -> list[Key]:
+        """The revisions of a namespace that are followed."""
+        return [key for key in self._series if key.namespace == namespace]
+
     def first_bucket(self, since: float) -> float:
         """The first bucket that begins at or after a moment: an earlier one holds rows of the step before."""
-        return math.ceil(since / self._bucket_seconds) * self._bucket_seconds
+        return math.ceil(since / self.bucket_seconds) * self.bucket_seconds
 
     def close(self, before: float) -> list[tuple[Key, Bucket]]:
         """Closes the buckets that end before a moment. A row that comes later starts a second one."""
         closed = []
         for key, series in self._series.items():
-            for start in [start for start in series.open if start + self._bucket_seconds <= before]:
+            for start in [start for start in series.open if start + self.bucket_seconds <= before]:
                 bucket = series.open.pop(start)
                 bucket.closed = True
                 closed.append((key, bucket))
@@ -212,7 +231,7 @@ class Store:
             if len(self._series) >= self._max_series:
                 raise SeriesLimitError(f"more than {self._max_series} revisions")
             series = self._series[key] = Series()
-        start = math.floor(moment / self._bucket_seconds) * self._bucket_seconds
+        start = math.floor(moment / self.bucket_seconds) * self.bucket_seconds
         bucket = series.open.get(start)
         if bucket is None:
             rng = random.Random(f"{self._seed}/{key.namespace}/{key.revision}/{start}")  # noqa: S311 - a sample
@@ -232,7 +251,7 @@ class Store:
                 continue
             if not bucket.is_stored:
                 self.evicted_rows += bucket.reservoir.kept
-                series.complete_since = max(series.complete_since, bucket.start + self._bucket_seconds)
+                series.complete_since = max(series.complete_since, bucket.start + self.bucket_seconds)
             self._drop(series, bucket)
 
     def _all(self) -> Iterator[tuple[Series, Bucket]]:

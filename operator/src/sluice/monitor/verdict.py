@@ -45,6 +45,11 @@ class Reason(StrEnum):
     COLUMN_EMPTY = "ColumnEmpty"
     TOO_FEW_VALUES = "TooFewValues"
     TOO_MANY_CATEGORIES = "TooManyCategories"
+    NO_LABELS = "NoLabels"
+    TOO_FEW_LABELS = "TooFewLabels"
+    OUTSIDE_LIMITS = "OutsideLimits"
+    WORSE_THAN_STABLE = "WorseThanStable"
+    UNGRADED = "Ungraded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,178 @@
+"""Appraisal: from a question about performance to its answer. Gathers outcomes, then judges in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from sluice.api.verdict import Verdict
+from sluice.monitor.cloudevents import Key
+from sluice.monitor.contract import PerformanceAnswer, PerformanceRequest, ReportLink
+from sluice.monitor.evidence import Evidence
+from sluice.monitor.exhibit import Grades
+from sluice.monitor.performance import Graded, UngradedError, Yardstick, appraise, grade
+from sluice.monitor.reservoir import Side
+from sluice.monitor.spool import Spool
+from sluice.monitor.store import Held, Store
+from sluice.monitor.telemetry import Metrics
+from sluice.monitor.verdict import Reason
+from sluice.monitor.window import Frame, frame
+
+MAX_WAITING = 64
+"""Questions that may wait; beyond it the answer is Error at once, and the caller comes again."""
+SHOWN_SECONDS = 3600.0
+"""How long one report stands for verdicts that stay the same: a question may come every five seconds, for months."""
+MAX_SHOWN = 4_096
+"""Questions whose last report is remembered."""
+
+log = logging.getLogger(__name__)
+
+
+class _Shown(NamedTuple):
+    """The last report of one question."""
+
+    verdict: Verdict
+    at: float
+    report: ReportLink
+
+
+class PerformanceService:
+    """Answers questions about performance from the outcomes in memory and, where there is one, on the volume."""
+
+    def __init__(
+        self,
+        outcomes: Store,
+        archive: Spool | None,
+        evidence: Evidence,
+        metrics: Metrics,
+        *,
+        max_rows: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._outcomes = outcomes
+        self._archive = archive
+        self._evidence = evidence
+        self._metrics = metrics
+        self._max_rows = max_rows
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sluice-appraise")
+        self._waiting = 0
+        self._shown: dict[tuple[object, ...], _Shown] = {}
+
+    async def answer(self, request: PerformanceRequest) -> PerformanceAnswer:
+        """The verdict. Decisive ones have a report, a new one when the verdict changes or the last is an hour old."""
+        if request.min_labels > self._max_rows:
+            most = f"a verdict looks at {self._max_rows} labelled answers at most (--max-rows)"
+            return self._counted(unanswered("InvalidRequest", f"minLabels is {request.min_labels}; {most}."))
+        if self._waiting >= MAX_WAITING:
+            return self._counted(unanswered("Busy", f"{self._waiting} questions are waiting already."))
+        self._waiting += 1
+        try:
+            answer, shown = await self._judge(request)
+        except UngradedError as error:
+            return self._counted(unanswered(Reason.UNGRADED, f"The answers cannot be held against labels: {error}."))
+        except OSError as error:
+            log.exception("the volume cannot be read")
+            return self._counted(unanswered("VolumeUnreadable", f"The volume cannot be read: {error}"))
+        finally:
+            self._waiting -= 1
+        return self._counted(self._show(request, answer, shown) if answer.verdict.conclusive else answer)
+
+    def close(self) -> None:
+        """Ends the worker thread once it is done."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _judge(self, request: PerformanceRequest) -> tuple[PerformanceAnswer, Grades]:
+        until = self._clock()
+        # One bucket more than asked for: a window may reach back further than it says, never less far.
+        since = self._outcomes.first_bucket(until - request.window) - self._outcomes.bucket_seconds
+        names = [request.candidate, *([request.stable] if request.stable is not None else [])]
+        held = {key: self._outcomes.window(key, since) for key in (Key(request.namespace, name) for name in names)}
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._compute, request, held, since, until
+        )
+
+    def _compute(
+        self, request: PerformanceRequest, held: dict[Key, Held], since: float, until: float
+    ) -> tuple[PerformanceAnswer, Grades]:
+        """The blocking part: runs in a worker thread, on immutable chunks."""
+        yardstick = Yardstick(
+            metric=request.metric,
+            prediction=request.prediction,
+            positive=request.positive,
+            threshold=request.threshold,
+            top=request.top,
+            min_labels=request.min_labels,
+            maximum=request.maximum,
+            minimum=request.minimum,
+            max_degradation=request.max_degradation,
+            confidence=request.confidence,
+        )
+        graded = {key.revision: grade(self._frame(key, mine, since, until), yardstick) for key, mine in held.items()}
+        candidate: Graded = graded[request.candidate]
+        stable = graded[request.stable] if request.stable is not None else None
+        found = appraise(candidate, stable, yardstick)
+        answer = PerformanceAnswer(
+            verdict=found.verdict,
+            reason=found.reason,
+            message=found.message,
+            candidate=found.candidate,
+            stable=found.stable,
+            window_start=datetime.fromtimestamp(since, UTC),
+            window_end=datetime.fromtimestamp(until, UTC),
+        )
+        return answer, Grades(request.metric, request.top, candidate, stable)
+
+    def _frame(self, key: Key, held: Held, since: float, until: float) -> Frame:
+        """Every outcome of a revision in a window, in the order in which labels came; the truth is one more column.
+
+        Raises:
+            OSError: the volume cannot be read.
+        """
+        chunks = list(held.chunks)
+        if self._archive is not None:
+            chunks += [chunk for chunk, _ in self._archive.window(key, since, until, held.paths)]
+        chunks.sort(key=lambda chunk: chunk.start)
+        parts = [np.arange(len(chunk.rows)) for chunk in chunks]
+        truth, answers = (frame(chunks, parts, side) for side in (Side.INPUTS, Side.OUTPUTS))
+        return bounded(Frame(truth.rows, {**answers.columns, **truth.columns}, truth.origins), self._max_rows)
+
+    def _show(self, request: PerformanceRequest, answer: PerformanceAnswer, shown: Grades) -> PerformanceAnswer:
+        question = msgspec.structs.astuple(request)
+        last, now = self._shown.get(question), self._clock()
+        if last is not None and last.verdict is answer.verdict and now - last.at < SHOWN_SECONDS:
+            return msgspec.structs.replace(answer, report=last.report)
+        title = f"{request.metric} of {request.candidate}"
+        answer = self._evidence.attach(title, request, answer, shown)
+        if answer.report is not None:
+            if len(self._shown) >= MAX_SHOWN:
+                self._shown.clear()
+            self._shown[question] = _Shown(answer.verdict, now, answer.report)
+        return answer
+
+    def _counted(self, answer: PerformanceAnswer) -> PerformanceAnswer:
+        self._metrics.appraisals.labels(answer.verdict, answer.reason).inc()
+        return answer
+
+
+def bounded(outcomes: Frame, max_rows: int) -> Frame:
+    """At most so many outcomes, whole requests, and of two revisions those of the same requests."""
+    if outcomes.rows <= max_rows or outcomes.origins is None:
+        return outcomes
+    chances = np.array([zlib.crc32(request) for request in outcomes.origins.requests.tolist()])
+    limit = np.partition(chances, max_rows)[max_rows]
+    return outcomes.take(np.flatnonzero(chances < limit))
+
+
+def unanswered(reason: str, message: str) -> PerformanceAnswer:
+    """The answer when the question could not be asked of the outcomes: verdict Error."""
+    return PerformanceAnswer(verdict=Verdict.ERROR, reason=reason, message=message)
