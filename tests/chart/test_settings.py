@@ -89,9 +89,9 @@ def test_senders_are_known_by_one_secret_that_both_parts_read() -> None:
 
 
 def test_labelled_answers_are_kept_for_days_and_within_mebibytes() -> None:
-    manifests = render({"monitor": {"labels": {"retentionDays": 90, "maxMiB": 512}}})
+    manifests = render({"monitor": {"labels": {"retentionDays": 30, "maxMiB": 512}}})
     settings = read_settings([], environment(containers(manifests)["sluice-monitor/monitor"]))
-    assert (settings.outcome_seconds, settings.outcomes_mib) == (90 * 86_400, 512)
+    assert (settings.outcome_seconds, settings.outcomes_mib) == (30 * 86_400, 512)
 
 
 def test_without_a_secret_no_token_is_asked_for() -> None:

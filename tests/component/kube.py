@@ -43,8 +43,10 @@ class Api:
 
     def __init__(self, kubeconfig: Path, user: str | None = None, groups: Sequence[str] = ()) -> None:
         self._client = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
-        self._impersonate = [("Impersonate-User", user)] if user else []
-        self._impersonate += [("Impersonate-Group", group) for group in groups]
+        self._identity = [("Impersonate-User", user)] if user else []
+        self._identity += [("Impersonate-Group", group) for group in groups]
+        if token := self._client.configuration.api_key.get("BearerToken"):
+            self._identity.append(("Authorization", token))
         self.warnings: list[str] = []
         """What the API server warned of in its last answer, as kubectl shows it."""
 
@@ -64,7 +66,7 @@ class Api:
             Refused: the answer's status is 400 or above.
         """
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = HTTPHeaderDict([("Accept", accept), ("Content-Type", content), *self._impersonate])
+        headers = HTTPHeaderDict([("Accept", accept), ("Content-Type", content), *self._identity])
         payload = json.dumps(body) if content.endswith("yaml") else body
         answer = self._client.rest_client.request(method, url, headers=headers, body=payload, _request_timeout=30)
         text = answer.read().decode()

@@ -28,7 +28,7 @@ from sluice.edges.kube import Kube, own_namespace
 from sluice.edges.lease import Lease, LeaseLostError
 from sluice.edges.registry import Registry
 from sluice.edges.signing import KeyFileError, Signer
-from sluice.edges.storage import Storage
+from sluice.edges.storage import ForkServer, Storage
 from sluice.engine.operator import Operator, Settings
 from sluice.engine.sealer import Sealing
 from sluice.engine.surroundings import SETTINGS, Surroundings
@@ -166,10 +166,9 @@ async def serve(options: argparse.Namespace, sealing: Sealing) -> NoReturn:
     # No cookies: what a webhook's service sets is for nobody else.
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         keys = SETTINGS / "trusted-keys"
-        storage = Storage()
-        trusted = keys if keys.is_dir() else None
-        evidence = EvidenceReader(options.tracking_uri, trusted_keys=trusted, storage=storage)
-        registry = Registry(options.tracking_uri, storage=storage)
+        server, trusted = ForkServer(), keys if keys.is_dir() else None
+        evidence = EvidenceReader(options.tracking_uri, trusted_keys=trusted, storage=Storage(server))
+        registry = Registry(options.tracking_uri, storage=Storage(server))
         surroundings = Surroundings(kube, evidence)
         operator = Operator(kube, session, settings, registry, surroundings=surroundings, sealing=sealing)
         metrics.BUILD.info({"version": __version__})

@@ -15,7 +15,7 @@ import pytest
 from sluice.api.evidence import ModelEvidence
 from sluice.api.modelrevision import ResolvedModel
 from sluice.edges.evidence import EvidenceProblem, EvidenceReader
-from sluice.edges.storage import Storage
+from sluice.edges.storage import ForkServer, Storage
 
 DIGEST = f"sha256:{'a' * 64}"
 MODEL = ResolvedModel(name="--fraud", version="7", digest=DIGEST)
@@ -48,7 +48,7 @@ class Played:
         self.folder = folder
         self.seconds = 0.0
         (folder / "script.py").write_text(SCRIPT)
-        self.storage = Storage((sys.executable, str(folder / "script.py"), str(folder)))
+        self.server = ForkServer((sys.executable, str(folder / "script.py"), str(folder)))
         self.answers(FOUND)
 
     def answers(self, document: object) -> None:
@@ -61,7 +61,7 @@ class Played:
             "http://mlflow.example",
             lambda: self.seconds,
             now=lambda: START + timedelta(seconds=self.seconds),
-            storage=self.storage,
+            storage=Storage(self.server),
             **options,
         )
 
@@ -76,7 +76,7 @@ class Played:
 async def played(tmp_path: Path) -> AsyncIterator[Played]:
     played = Played(tmp_path)
     yield played
-    await played.storage.close()
+    await played.server.close()
 
 
 async def told(read: Callable[[Callable[[], None]], object]) -> object:
@@ -193,7 +193,7 @@ async def test_what_was_found_in_the_files_is_told_again_for_a_while(played: Pla
 
 
 async def test_a_command_that_cannot_be_started_is_a_problem() -> None:
-    found = await settled(EvidenceReader("", storage=Storage(("/nowhere/at-all",))))
+    found = await settled(EvidenceReader("", storage=Storage(ForkServer(("/nowhere/at-all",)))))
     assert isinstance(found, EvidenceProblem)
     assert "could not be started" in found.message
 

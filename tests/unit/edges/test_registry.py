@@ -18,7 +18,7 @@ from sluice.core import reasons
 from sluice.core.world import Resolution, Resolved, Resolving, Unresolved
 from sluice.edges import registry as edge
 from sluice.edges.registry import Question, Registry
-from sluice.edges.storage import Storage
+from sluice.edges.storage import ForkServer, Storage
 
 DIGEST = f"sha256:{'a' * 64}"
 FOUND = {
@@ -57,7 +57,7 @@ class Played:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "script.py").write_text(SCRIPT)
-        self.storage = Storage((sys.executable, str(folder / "script.py"), str(folder)))
+        self.server = ForkServer((sys.executable, str(folder / "script.py"), str(folder)))
         self.answers(FOUND)
         self.takes(0)
 
@@ -71,7 +71,7 @@ class Played:
 
     def registry(self, retry: float = 60, clock: Callable[[], float] = time.monotonic) -> Registry:
         """A registry that knows nothing yet."""
-        return Registry("http://mlflow.example", clock, storage=self.storage, retry=retry)
+        return Registry("http://mlflow.example", clock, storage=Storage(self.server), retry=retry)
 
     @property
     def asked(self) -> list[str]:
@@ -84,7 +84,7 @@ class Played:
 async def played(tmp_path: Path) -> AsyncIterator[Played]:
     played = Played(tmp_path)
     yield played
-    await played.storage.close()
+    await played.server.close()
     assert not processes(tmp_path)
 
 
@@ -195,7 +195,7 @@ async def test_what_is_no_model_is_unresolved_and_says_why(
 
 
 async def test_a_command_that_cannot_be_started_is_an_outage() -> None:
-    found = await known(Registry("", storage=Storage(("/nowhere/at-all",))))
+    found = await known(Registry("", storage=Storage(ForkServer(("/nowhere/at-all",)))))
     assert isinstance(found, Unresolved)
     assert found.reason == reasons.MODEL_REGISTRY_UNAVAILABLE
 

@@ -19,10 +19,12 @@ from sklearn import metrics
 
 from sluice.api.modelmonitor import PerformanceMetric
 from sluice.api.verdict import Verdict
+from sluice.monitor.cloudevents import Key
 from sluice.monitor.origin import Origins
+from sluice.monitor.outcome import Outcomes, gather, truth
+from sluice.monitor.payload import Table
 from sluice.monitor.performance import (
     GROUPS,
-    LABEL,
     Graded,
     UngradedError,
     Yardstick,
@@ -31,6 +33,9 @@ from sluice.monitor.performance import (
     measure,
     places,
 )
+from sluice.monitor.reservoir import MAX_TEXT, OTHER
+from sluice.monitor.store import Store
+from sluice.monitor.verdict import Reason
 from sluice.monitor.window import Column, Frame
 
 Numbers = NDArray[Any]
@@ -426,22 +431,28 @@ def cells(*values: float | str | None) -> Column:
 
 
 def outcomes(
-    requests: Sequence[str], index: Sequence[int] | None = None, size: int = 1, **named: Sequence[float | str | None]
-) -> Frame:
+    requests: Sequence[str],
+    index: Sequence[int] | None = None,
+    size: int = 1,
+    *,
+    label: Sequence[float | str | None],
+    **named: Sequence[float | str | None],
+) -> Outcomes:
     origins = Origins(
         np.array([request.encode() for request in requests]),
         np.array(index if index is not None else [0] * len(requests), dtype=np.int32),
         np.array([size] * len(requests), dtype=np.int32),
     )
-    return Frame(len(requests), {name: cells(*values) for name, values in named.items()}, origins)
+    frame = Frame(len(requests), {name: cells(*values) for name, values in named.items()}, origins)
+    return Outcomes(cells(*label), np.arange(len(requests), dtype=float), np.zeros(len(requests)), frame)
 
 
 def test_the_last_label_of_a_row_counts() -> None:
     frame = outcomes("abac", [0, 0, 0, 0], label=[1, 2, 3, 4], score=[9, 8, 9, 7])
-    graded = grade(frame, yardstick(M.MAE))
+    graded = grade(frame.latest(), yardstick(M.MAE))
     assert (graded.truth.tolist(), graded.answer.tolist()) == ([2, 3, 4], [8, 9, 7])
     rows_of_one = outcomes("aaa", [0, 1, 0], label=[1, 2, None], score=[9, 8, 9])
-    assert grade(rows_of_one, yardstick(M.MAE)).truth.tolist() == [2]
+    assert grade(rows_of_one.latest(), yardstick(M.MAE)).truth.tolist() == [2]
 
 
 @pytest.mark.parametrize("positive", [None, "1"])
@@ -516,7 +527,7 @@ def test_a_request_that_both_revisions_answered_is_in_one_group() -> None:
 
 
 def test_no_outcomes_are_no_answers_whatever_is_asked() -> None:
-    assert len(grade(Frame(0, {}), yardstick(M.MAE, prediction="score"))) == 0
+    assert len(grade(gather([]), yardstick(M.MAE, prediction="score"))) == 0
 
 
 @pytest.mark.parametrize(
@@ -524,7 +535,7 @@ def test_no_outcomes_are_no_answers_whatever_is_asked() -> None:
     [
         (None, {"score": [1], "class": [2]}, "2 columns: name one as spec.performance.prediction: class, score"),
         ("scor", {"score": [1]}, "no column scor; spec.performance.prediction can be: score"),
-        (LABEL, {"score": [1]}, "no column label; spec.performance.prediction can be: score"),
+        ("label", {"score": [1]}, "no column label; spec.performance.prediction can be: score"),
         (None, {}, "0 columns"),
     ],
 )
@@ -533,6 +544,36 @@ def test_a_column_that_is_not_told_is_an_error_that_names_those_that_are(
 ) -> None:
     with pytest.raises(UngradedError, match=words):
         grade(outcomes("a", label=[1], **named), yardstick(M.MAE, prediction=prediction))
+
+
+def test_texts_that_nobody_told_apart_are_not_equal() -> None:
+    many = [f"sku-{number}" for number in range(60)] + [OTHER] * 40
+    with pytest.raises(UngradedError, match="40% of the labels are texts not told apart"):
+        grade(outcomes([f"r{n}" for n in range(100)], label=many, answer=["x"] * 100), yardstick(M.ACCURACY))
+    long = "x" * MAX_TEXT
+    with pytest.raises(UngradedError, match="100% of the answers"):
+        grade(outcomes("ab", label=["yes", "no"], answer=[long, long]), yardstick(M.ACCURACY))
+    rare = outcomes([f"r{n}" for n in range(100)], label=["a"] * 99 + [OTHER], answer=["a"] * 99 + [OTHER])
+    assert len(grade(rare, yardstick(M.ACCURACY))) == 99
+
+
+def test_a_class_that_no_label_is_of_is_inconclusive() -> None:
+    ours = grade(
+        outcomes([f"r{n}" for n in range(50)], label=["fraud", "ok"] * 25, answer=[0.1] * 50),
+        yardstick(M.BRIER_SCORE, positive="Fraud"),
+    )
+    found = appraise(ours, None, yardstick(M.BRIER_SCORE, positive="Fraud", maximum=0.5))
+    assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, Reason.TOO_FEW_LABELS)
+    assert "none of 50 labels is of the class Fraud" in found.message
+
+
+def test_an_answer_may_have_a_column_named_label() -> None:
+    row = Table(("label", "score"), (("cat", 0.9),))
+    store = Store(bucket_seconds=60, bucket_rows=10, max_series=1, max_bytes=1 << 20, seed=0)
+    for number in range(3):
+        store.add(Key("n", "r"), 100.0, truth("cat", arrived=100.0, asked=0.0), row, b"r%d" % number)
+    graded = grade(gather(store.window(Key("n", "r"), 0).chunks), yardstick(M.ACCURACY, prediction="label"))
+    assert measure(graded, M.ACCURACY) == 1
 
 
 def test_of_several_columns_the_one_that_is_named_counts() -> None:

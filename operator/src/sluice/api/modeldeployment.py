@@ -267,7 +267,7 @@ class MonitorUse(Resource):
     kind: MonitorKind = MonitorKind.CLUSTER_MODEL_MONITOR
     """Where the monitor is defined."""
     mode: MonitorMode = MonitorMode.GATE
-    """Gate decides; Observe is measured and recorded only."""
+    """Gate decides; Observe is recorded only; Watch is recorded in a release and decides after it, with spec.watch."""
     parameters: Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)] = {}
     """Values for the monitor's parameters, for example maxMs."""
 

@@ -185,6 +185,8 @@ def evaluations(
                 look=look,
                 alpha=alpha,
                 model=revision.spec.model,
+                born=asked_for(revision),
+                stable_born=asked_for(compare_with) if compare_with else None,
             )
         )
     return tuple(wanted)

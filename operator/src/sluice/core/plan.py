@@ -91,6 +91,10 @@ class Evaluation:
     """Drift only: the share of the false-alarm budget that this look may spend."""
     model: ResolvedModel | None = None
     """What the revision serves, for whom that is told."""
+    born: datetime | None = None
+    """When the revision was first wanted: what was answered before was answered by another of its name."""
+    stable_born: datetime | None = None
+    """The same of the one to compare with."""
 
 
 @dataclass(frozen=True)

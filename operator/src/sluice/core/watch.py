@@ -62,6 +62,7 @@ def evaluations(draft: Draft) -> tuple[Evaluation, ...]:
             mirrored=False,
             weight=100,
             model=revision.spec.model,
+            born=gates.asked_for(revision),
         )
         for use in draft.world.spec.monitors
         if (monitor := draft.world.monitor(use)) is not None and _speaks(monitor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sluice.api.base import format_time
 from sluice.api.modelmonitor import Performance
 from sluice.api.verdict import MonitorResult
 from sluice.core import promql, reasons
@@ -58,6 +59,8 @@ def question(wanted: Evaluation, performance: Performance) -> dict[str, Any]:
         "deployment": wanted.deployment,
         "candidate": wanted.revision,
         "stable": wanted.stable,
+        "since": format_time(wanted.born) if wanted.born else None,
+        "stableSince": format_time(wanted.stable_born) if wanted.stable_born else None,
         "window": performance.window.total_seconds(),
         "metric": performance.metric,
         "prediction": performance.prediction,

@@ -18,53 +18,19 @@ _CONCURRENT = 2
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Storage:
-    """The command, at most two at a time: forks of one process, which is started when it is needed and not there."""
+class ForkServer:
+    """The one process that has MLflow loaded, started when it is needed and not there."""
 
     def __init__(self, command: tuple[str, ...] = COMMAND) -> None:
         """Args:
-        command: what is started with the argument ``serve``, see ``sluice.storage.server``. Its commands answer with
-            one JSON document, see ``sluice.storage.__main__``.
+        command: what is started with the argument ``serve``, see ``sluice.storage.server``.
         """
         self._command = command
-        self._slots = asyncio.Semaphore(_CONCURRENT)
         self._connecting = asyncio.Lock()
-        self._server: Process | None = None
+        self._process: Process | None = None
         self._path = ""
 
-    async def ask(self, what: str, options: Sequence[str], patience: float, given: str = "") -> dict[str, Any]:
-        """The document that a command prints, or one of the same form that says why there is none.
-
-        Args:
-            what: what is being done, to begin a sentence with.
-            options: of the command.
-            patience: seconds.
-            given: its standard input.
-        """
-        async with self._slots:
-            try:
-                out, err = await asyncio.wait_for(self._run(options, given, patience), patience)
-            except TimeoutError:
-                return _unavailable(f"{what} took longer than {patience:.0f} s")
-            except OSError as error:
-                return _unavailable(f"{what} could not be started: {error}")
-        try:
-            found = json.loads(out)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            return _unavailable(f"{what} failed: {err.strip()[-500:]}")
-        return found
-
-    async def close(self) -> None:
-        """End the process and whatever it is doing."""
-        server, self._server, self._path = self._server, None, ""
-        if server is not None and server.returncode is None:
-            assert server.stdin is not None, "it is a pipe"
-            server.stdin.close()  # upon which it ends its forks, and itself
-            await server.wait()
-
-    async def _run(self, options: Sequence[str], given: str, patience: float) -> tuple[str, str]:
+    async def run(self, options: Sequence[str], given: str, patience: float) -> tuple[str, str]:
         """What a command prints to standard output and error; if it dies, that it did.
 
         Raises:
@@ -78,14 +44,23 @@ class Storage:
             answer = await reader.read()
         finally:
             writer.close()  # which also ends the command, if it is still at work
-        if not answer:
+        try:
+            printed = json.loads(answer)
+        except ValueError:
             return "", "its process died; is the memory limit too low?"
-        printed = json.loads(answer)
         return printed["out"], printed["err"]
+
+    async def close(self) -> None:
+        """End the process and whatever it is doing."""
+        process, self._process, self._path = self._process, None, ""
+        if process is not None and process.returncode is None:
+            assert process.stdin is not None, "it is a pipe"
+            process.stdin.close()  # upon which it ends its forks, and itself
+            await process.wait()
 
     async def _connect(self) -> _Streams:
         async with self._connecting:
-            if self._path:
+            if self._path and self._process is not None and self._process.returncode is None:
                 with contextlib.suppress(OSError):  # it ended, as it does when nobody asks for a while
                     return await asyncio.open_unix_connection(self._path)
             await self._start()
@@ -94,11 +69,47 @@ class Storage:
     async def _start(self) -> None:
         await self.close()
         pipe = asyncio.subprocess.PIPE
-        self._server = server = await asyncio.create_subprocess_exec(*self._command, "serve", stdin=pipe, stdout=pipe)
-        assert server.stdout is not None, "it is a pipe"
-        self._path = (await server.stdout.readline()).decode().strip()
+        self._process = process = await asyncio.create_subprocess_exec(*self._command, "serve", stdin=pipe, stdout=pipe)
+        assert process.stdout is not None, "it is a pipe"
+        self._path = (await process.stdout.readline()).decode().strip()
         if not self._path:
-            raise OSError(f"`{' '.join(self._command)} serve` ended with exit code {await server.wait()}")
+            raise OSError(f"`{' '.join(self._command)} serve` ended with exit code {await process.wait()}")
+
+
+class Storage:
+    """The command, at most two at a time: who only reads evidence need not wait for those who download models."""
+
+    def __init__(self, server: ForkServer | None = None) -> None:
+        """Args:
+        server: whose forks answer, each with one JSON document, see ``sluice.storage.__main__``; one of its own by
+            default.
+        """
+        self._server = server or ForkServer()
+        self._slots = asyncio.Semaphore(_CONCURRENT)
+
+    async def ask(self, what: str, options: Sequence[str], patience: float, given: str = "") -> dict[str, Any]:
+        """The document that a command prints, or one of the same form that says why there is none.
+
+        Args:
+            what: what is being done, to begin a sentence with.
+            options: of the command.
+            patience: seconds, from when it is its turn.
+            given: its standard input.
+        """
+        async with self._slots:
+            try:
+                out, err = await asyncio.wait_for(self._server.run(options, given, patience), patience)
+            except TimeoutError:
+                return _unavailable(f"{what} took longer than {patience:.0f} s")
+            except OSError as error:
+                return _unavailable(f"{what} could not be started: {error}")
+        try:
+            found = json.loads(out)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            return _unavailable(f"{what} failed: {err.strip()[-500:]}")
+        return found
 
 
 def failure(document: dict[str, Any]) -> tuple[str, str] | None:

@@ -172,9 +172,11 @@ class Evaluator:
                 async with self._judging:
                     signature = self._signature(key, wanted.revision)
                     result = await self._drift.judge(wanted, signature, self._clock())
+            elif wanted.monitor.performance:
+                async with self._judging:
+                    result = await self._performance.judge(wanted, self._clock())
             else:
-                asked = self._performance if wanted.monitor.performance else self._webhooks
-                result = await asked.judge(wanted, self._clock())
+                result = await self._webhooks.judge(wanted, self._clock())
         except Exception as error:  # an answer that nobody foresaw holds the release, and is said
             log.exception("judging failed", extra={"namespace": key.namespace, "deployment": key.name})
             result = _error(wanted, reasons.SOURCE_UNAVAILABLE, f"no verdict: {error!r}", self._clock())

@@ -5,32 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from sluice.api.verdict import Verdict
 from sluice.monitor.cloudevents import Key
 from sluice.monitor.contract import PerformanceAnswer, PerformanceRequest, ReportLink
-from sluice.monitor.evidence import Evidence
+from sluice.monitor.evidence import Evidence, ReportState
 from sluice.monitor.exhibit import Grades
-from sluice.monitor.performance import Graded, UngradedError, Yardstick, appraise, grade
-from sluice.monitor.reservoir import Side
+from sluice.monitor.outcome import Outcomes, gather
+from sluice.monitor.performance import UngradedError, Yardstick, appraise, grade
 from sluice.monitor.spool import Spool
 from sluice.monitor.store import Held, Store
 from sluice.monitor.telemetry import Metrics
 from sluice.monitor.verdict import Reason
-from sluice.monitor.window import Frame, frame
 
 MAX_WAITING = 64
 """Questions that may wait; beyond it the answer is Error at once, and the caller comes again."""
-SHOWN_SECONDS = 3600.0
-"""How long one report stands for verdicts that stay the same: a question may come every five seconds, for months."""
+SHOWN_SECONDS = 86_400.0
+"""How long one report stands for verdicts that stay the same. A question may come every five seconds, for months, and
+the reports of releases must not be pushed out."""
 MAX_SHOWN = 4_096
 """Questions whose last report is remembered."""
 
@@ -45,6 +43,14 @@ class _Shown(NamedTuple):
     report: ReportLink
 
 
+class _Side(NamedTuple):
+    """One of the revisions that a question is about."""
+
+    revision: str
+    born: float
+    """Answers before this were another's of that name; in seconds since the epoch."""
+
+
 class PerformanceService:
     """Answers questions about performance from the outcomes in memory and, where there is one, on the volume."""
 
@@ -56,6 +62,7 @@ class PerformanceService:
         metrics: Metrics,
         *,
         max_rows: int,
+        row_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._outcomes = outcomes
@@ -63,13 +70,14 @@ class PerformanceService:
         self._evidence = evidence
         self._metrics = metrics
         self._max_rows = max_rows
+        self._row_seconds = row_seconds
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sluice-appraise")
         self._waiting = 0
         self._shown: dict[tuple[object, ...], _Shown] = {}
 
     async def answer(self, request: PerformanceRequest) -> PerformanceAnswer:
-        """The verdict. Decisive ones have a report, a new one when the verdict changes or the last is an hour old."""
+        """The verdict. Decisive ones have a report, a new one when the verdict changes or the last is a day old."""
         if request.min_labels > self._max_rows:
             most = f"a verdict looks at {self._max_rows} labelled answers at most (--max-rows)"
             return self._counted(unanswered("InvalidRequest", f"minLabels is {request.min_labels}; {most}."))
@@ -93,16 +101,17 @@ class PerformanceService:
 
     async def _judge(self, request: PerformanceRequest) -> tuple[PerformanceAnswer, Grades]:
         until = self._clock()
-        # One bucket more than asked for: a window may reach back further than it says, never less far.
-        since = self._outcomes.first_bucket(until - request.window) - self._outcomes.bucket_seconds
-        names = [request.candidate, *([request.stable] if request.stable is not None else [])]
-        held = {key: self._outcomes.window(key, since) for key in (Key(request.namespace, name) for name in names)}
+        since = until - request.window
+        sides = [_Side(request.candidate, _moment(request.since))]
+        if request.stable is not None:
+            sides.append(_Side(request.stable, _moment(request.stable_since)))
+        held = [self._outcomes.window(Key(request.namespace, side.revision), self._first(since)) for side in sides]
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._compute, request, held, since, until
+            self._thread, self._compute, request, sides, held, since, until
         )
 
     def _compute(
-        self, request: PerformanceRequest, held: dict[Key, Held], since: float, until: float
+        self, request: PerformanceRequest, sides: list[_Side], held: list[Held], since: float, until: float
     ) -> tuple[PerformanceAnswer, Grades]:
         """The blocking part: runs in a worker thread, on immutable chunks."""
         yardstick = Yardstick(
@@ -117,9 +126,15 @@ class PerformanceService:
             max_degradation=request.max_degradation,
             confidence=request.confidence,
         )
-        graded = {key.revision: grade(self._frame(key, mine, since, until), yardstick) for key, mine in held.items()}
-        candidate: Graded = graded[request.candidate]
-        stable = graded[request.stable] if request.stable is not None else None
+        graded = []
+        for side, mine in zip(sides, held, strict=True):
+            outcomes = self._gather(Key(request.namespace, side.revision), mine, since, until)
+            chosen = outcomes.since(since, self._rows_begin(side.born)).latest().bounded(self._max_rows)
+            try:
+                graded.append(grade(chosen, yardstick))
+            except UngradedError as error:
+                raise UngradedError(f"of {side.revision}, {error}") from None
+        candidate, stable = graded[0], graded[1] if len(graded) > 1 else None
         found = appraise(candidate, stable, yardstick)
         answer = PerformanceAnswer(
             verdict=found.verdict,
@@ -132,24 +147,31 @@ class PerformanceService:
         )
         return answer, Grades(request.metric, request.top, candidate, stable)
 
-    def _frame(self, key: Key, held: Held, since: float, until: float) -> Frame:
-        """Every outcome of a revision in a window, in the order in which labels came; the truth is one more column.
+    def _gather(self, key: Key, held: Held, since: float, until: float) -> Outcomes:
+        """Every outcome of a revision in the buckets of a window.
 
         Raises:
             OSError: the volume cannot be read.
         """
         chunks = list(held.chunks)
         if self._archive is not None:
-            chunks += [chunk for chunk, _ in self._archive.window(key, since, until, held.paths)]
-        chunks.sort(key=lambda chunk: chunk.start)
-        parts = [np.arange(len(chunk.rows)) for chunk in chunks]
-        truth, answers = (frame(chunks, parts, side) for side in (Side.INPUTS, Side.OUTPUTS))
-        return bounded(Frame(truth.rows, {**answers.columns, **truth.columns}, truth.origins), self._max_rows)
+            chunks += [chunk for chunk, _ in self._archive.window(key, self._first(since), until, held.paths)]
+        return gather(chunks)
+
+    def _first(self, since: float) -> float:
+        """Where the bucket begins that a moment is in."""
+        return self._outcomes.first_bucket(since) - self._outcomes.bucket_seconds
+
+    def _rows_begin(self, born: float) -> float:
+        """A row is known by its bucket, which may have begun before the revision did."""
+        return born - self._row_seconds
 
     def _show(self, request: PerformanceRequest, answer: PerformanceAnswer, shown: Grades) -> PerformanceAnswer:
         question = msgspec.structs.astuple(request)
         last, now = self._shown.get(question), self._clock()
-        if last is not None and last.verdict is answer.verdict and now - last.at < SHOWN_SECONDS:
+        known = self._evidence.record(last.report.id) if last is not None else None
+        there = known is not None and known.state is not ReportState.FAILED
+        if last is not None and there and last.verdict is answer.verdict and now - last.at < SHOWN_SECONDS:
             return msgspec.structs.replace(answer, report=last.report)
         title = f"{request.metric} of {request.candidate}"
         answer = self._evidence.attach(title, request, answer, shown)
@@ -164,13 +186,8 @@ class PerformanceService:
         return answer
 
 
-def bounded(outcomes: Frame, max_rows: int) -> Frame:
-    """At most so many outcomes, whole requests, and of two revisions those of the same requests."""
-    if outcomes.rows <= max_rows or outcomes.origins is None:
-        return outcomes
-    chances = np.array([zlib.crc32(request) for request in outcomes.origins.requests.tolist()])
-    limit = np.partition(chances, max_rows)[max_rows]
-    return outcomes.take(np.flatnonzero(chances < limit))
+def _moment(stated: datetime | None) -> float:
+    return stated.timestamp() if stated is not None else float("-inf")
 
 
 def unanswered(reason: str, message: str) -> PerformanceAnswer:

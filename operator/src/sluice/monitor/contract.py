@@ -138,8 +138,12 @@ class PerformanceRequest(msgspec.Struct, frozen=True, kw_only=True, rename="came
     """The revision that is judged."""
     stable: Name | None = None
     """The revision it is compared with, if any."""
-    window: Annotated[float, msgspec.Meta(ge=1)]
-    """Seconds; labels that came within them count, rounded up to whole buckets."""
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """Answers from here on: one of that name may have been another revision before."""
+    stable_since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """The same of the stable revision."""
+    window: Annotated[float, msgspec.Meta(ge=1, le=366 * 86_400)]
+    """Seconds; labels that came within them count."""
     metric: PerformanceMetric
     prediction: ColumnName | None = None
     positive: str | None = None

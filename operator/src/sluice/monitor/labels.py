@@ -20,8 +20,8 @@ from sluice.monitor.cloudevents import Key
 from sluice.monitor.collector import CLOCK_TOLERANCE
 from sluice.monitor.contract import Label, LabelsAnswer, UnknownLabel
 from sluice.monitor.origin import Origins, shortened
+from sluice.monitor.outcome import truth
 from sluice.monitor.payload import Cell, Table
-from sluice.monitor.performance import LABEL
 from sluice.monitor.reservoir import Chunk, Kind, LayoutFullError, Side
 from sluice.monitor.saver import Saver
 from sluice.monitor.spool import Spool
@@ -30,6 +30,8 @@ from sluice.monitor.telemetry import Metrics
 
 MAX_WAITING = 8
 """Deliveries of labels that may wait for the one that is worked on."""
+_SLICE = 250
+"""Labels kept before the loop turns to the network again."""
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ class Outcome(NamedTuple):
     size: int
     answer: Table
     """One row."""
+    asked: float
+    """When, to the length of a bucket; in seconds since the epoch."""
     label: Cell
 
 
@@ -77,6 +81,8 @@ class Labels:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sluice-labels")
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._unsaved = False
+        """Whether something is in memory that could not be written."""
 
     async def take(self, namespace: str, labels: Sequence[Label]) -> LabelsAnswer:
         """Joins and stores one delivery. What was joined is stored when this returns, where there is a spool.
@@ -100,20 +106,24 @@ class Labels:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, namespace: str, labels: Sequence[Label]) -> LabelsAnswer:
+        if self._unsaved:
+            await self._save()
         now = self._clock()
         held = {key: self._rows.window(key, float("-inf")) for key in self._rows.keys(namespace)}
         search = _Search(namespace, labels, now)
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._thread, lambda: list(search.run(held, self._spool)))
+            found = await loop.run_in_executor(self._thread, search.run, held, self._spool)
         except OSError as error:
             raise NotStoredError(f"the rows cannot be read: {error}") from error
         known = set()
-        for outcome in found:
+        for number, outcome in enumerate(found):
             if self._keep(outcome, now):
                 known.add((outcome.request, outcome.row))
-        if found and self._saver is not None and not await self._saver.save():
-            raise NotStoredError("the labels are in memory, but cannot be written")
+            if number % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)  # events are answered meanwhile
+        if found:
+            await self._save()
         unknown = tuple(
             UnknownLabel(label.request, label.row)
             for label in labels
@@ -123,13 +133,25 @@ class Labels:
         self._metrics.labels.labels("unknown").inc(len(unknown))
         return LabelsAnswer(len(labels) - len(unknown), unknown)
 
+    async def _save(self) -> None:
+        """Write what is not written yet, where there is somewhere to.
+
+        Raises:
+            NotStoredError: it cannot be. No more is taken then, for nothing of it would make room.
+        """
+        self._unsaved = self._saver is not None
+        if self._saver is not None and not await self._saver.save():
+            raise NotStoredError("the labels are in memory, but cannot be written")
+        self._unsaved = False
+
     def _keep(self, outcome: Outcome, now: float) -> bool:
         """Whether there was room for it."""
-        # Kept as an inference is: what was true stands where else stands what was asked.
-        truth = Table((LABEL,), ((outcome.label,),))
+        if self._outcomes.is_full(outcome.key, now):
+            return False
+        known = truth(outcome.label, arrived=now, asked=outcome.asked)
         try:
             self._outcomes.add(
-                outcome.key, now, truth, outcome.answer, outcome.request, first=outcome.row, size=outcome.size
+                outcome.key, now, known, outcome.answer, outcome.request, first=outcome.row, size=outcome.size
             )
         except (SeriesLimitError, LayoutFullError) as error:
             log.warning("label not kept", extra={"revision": outcome.key.revision, "error": str(error)})
@@ -153,12 +175,18 @@ class _Search:
         self._since = float("-inf") if everywhere else min(timed) - 2 * CLOCK_TOLERANCE
         self._until = now if everywhere else min(now, max(timed) + 2 * CLOCK_TOLERANCE)
 
-    def run(self, held: dict[Key, Held], spool: Spool | None) -> Iterator[Outcome]:
-        """The outcomes of all revisions of the namespace.
+    def run(self, held: dict[Key, Held], spool: Spool | None) -> list[Outcome]:
+        """The outcomes of all revisions of the namespace, each row of each once.
+
+        A gateway that tries again sends a request twice, and a client may give several the same id: the last counts.
 
         Raises:
             OSError: the spool cannot be read.
         """
+        every = {(one.key, one.request, one.row): one for one in self._all(held, spool)}
+        return list(every.values())
+
+    def _all(self, held: dict[Key, Held], spool: Spool | None) -> Iterator[Outcome]:
         for key, mine in held.items():
             for chunk in mine.chunks:
                 yield from self._of(key, chunk)
@@ -184,7 +212,8 @@ class _Search:
 def _outcome(key: Key, chunk: Chunk, place: int, origins: Origins, label: Cell) -> Outcome:
     names, cells = _answer(chunk, place)
     request = bytes(origins.requests[place])
-    return Outcome(key, request, int(origins.index[place]), int(origins.size[place]), Table(names, (cells,)), label)
+    row, size = int(origins.index[place]), int(origins.size[place])
+    return Outcome(key, request, row, size, Table(names, (cells,)), chunk.start, label)
 
 
 def _answer(chunk: Chunk, place: int) -> tuple[tuple[str, ...], tuple[Cell, ...]]:

@@ -18,17 +18,19 @@ from scipy import stats
 
 from sluice.api.modelmonitor import PerformanceMetric, Task
 from sluice.api.verdict import Verdict
-from sluice.monitor.origin import Origins, unknown
+from sluice.monitor.origin import Origins
+from sluice.monitor.outcome import Outcomes
+from sluice.monitor.reservoir import MAX_TEXT, MAX_VOCABULARY, OTHER
 from sluice.monitor.verdict import Reason
 from sluice.monitor.window import Column, Floats, Frame
 
-LABEL = "label"
-"""The column of a frame of outcomes that has the truth."""
 GROUPS = 100
 """Parts that the requests are split into, to see how much the figure depends on which there are."""
 TINY = float(np.finfo(np.float64).eps)
 """Probabilities are kept this far from 0 and 1, as Scikit-learn does: one sure mistake would be infinitely bad."""
 
+MOST_UNTOLD = 0.02
+"""The share of rows that may be left out because their texts were not told apart."""
 NEGLIGIBLE = 1e-12
 """Below this, a standard error is what rounding left of zero."""
 
@@ -103,26 +105,26 @@ class Appraisal:
     stable: Figure | None = None
 
 
-def grade(frame: Frame, yardstick: Yardstick) -> Graded:
-    """The answers and the truth of a frame of outcomes, as the metric needs them.
+def grade(outcomes: Outcomes, yardstick: Yardstick) -> Graded:
+    """The answers and the truth of outcomes, each row once, as the metric needs them.
 
-    Of a row that was labelled more than once, the last label counts. Rows without a label or an answer that the metric
-    can use are left out; for a ranking, requests of which not all rows are labelled. Rows of equal score rank as they
-    were in the request.
+    Rows without a label or an answer that the metric can use are left out; for a ranking, requests of which not all
+    rows are labelled. Rows of equal score rank as they were in the request.
 
     Raises:
-        UngradedError: there is no such column, or several to choose from.
+        UngradedError: there is no such column, or several to choose from, or texts in it that cannot be told apart.
     """
-    frame = _latest(frame)
-    if yardstick.metric.task is Task.RANKING and frame.origins is not None:
+    if yardstick.metric.task is Task.RANKING:
         # Labels come in any order, perhaps the relevant rows' first; it must not decide between equal scores.
-        frame = frame.take(np.argsort(frame.origins.index, kind="stable"))
-    if not frame.rows:
+        outcomes = outcomes.take(np.argsort(outcomes.origins.index, kind="stable"))
+    if not outcomes.rows:
         return Graded(*(np.empty(0),) * 2, *(np.empty(0, dtype=np.intp),) * 2)
-    answers = frame.columns[_answered(frame, yardstick.prediction)]
-    labels = frame.columns[LABEL]
-    truth, answer, classes = _values(labels, answers, yardstick)
-    origins = frame.origins if frame.origins is not None else unknown(frame.rows)
+    answers = outcomes.answers.columns[_answered(outcomes.answers, yardstick.prediction)]
+    if yardstick.metric.task is Task.CLASSIFICATION:
+        _check_texts(outcomes.label, "labels")
+        _check_texts(answers, "answers")
+    truth, answer, classes = _values(outcomes.label, answers, yardstick)
+    origins = outcomes.origins
     graded = Graded(truth, answer, origins.clusters(), _groups(origins), classes)
     usable = np.isfinite(truth) & np.isfinite(answer)
     if yardstick.metric.task is Task.RANKING:
@@ -224,6 +226,11 @@ def _measure(graded: Graded, yardstick: Yardstick, of: str = "") -> _Estimate | 
         reason = Reason.TOO_FEW_LABELS if rows else Reason.NO_LABELS
         message = f"{rows:,} answers{whose} have a label in the window; {yardstick.min_labels:,} are needed."
         return Appraisal(Verdict.INCONCLUSIVE, reason, message)
+    if yardstick.positive is not None and not (graded.truth == 1).any():
+        message = (
+            f"none of {rows:,} labels{whose} is of the class {yardstick.positive}, as spec.performance.positive says."
+        )
+        return Appraisal(Verdict.INCONCLUSIVE, Reason.TOO_FEW_LABELS, message)
     score = _SCORES.get(metric, _mean)
     requests = len(np.unique(graded.requests))
     graded = _prepared(graded, metric, yardstick.top)
@@ -360,18 +367,9 @@ def _figure(estimate: _Estimate, yardstick: Yardstick) -> str:
     return f"{yardstick.metric} {estimate.value:.4g} ± {margin:.2g} over {estimate.labels:,} labelled answers"
 
 
-def _latest(frame: Frame) -> Frame:
-    """Each row once, with its last label. Frames are in the order in which labels came."""
-    if frame.origins is None or not frame.rows:
-        return frame
-    pairs = zip(frame.origins.requests.tolist(), frame.origins.index.tolist(), strict=True)
-    last = {row: place for place, row in enumerate(pairs)}
-    return frame if len(last) == frame.rows else frame.take(np.array(sorted(last.values()), dtype=np.intp))
-
-
 def _answered(frame: Frame, wanted: str | None) -> str:
     """The column of the answer."""
-    names = [name for name in frame.columns if name != LABEL]
+    names = list(frame.columns)
     if wanted is not None and wanted in names:
         return wanted
     listed = ", ".join(sorted(names)[:10]) or "none"
@@ -406,8 +404,25 @@ def _classes(column: Column) -> list[str | None]:
     names: list[str | None] = [None if math.isnan(number) else f"{number:.15g}" for number in column.numbers.tolist()]
     if len(column.codes):
         for place in np.flatnonzero(column.codes >= 0).tolist():
-            names[place] = column.labels[column.codes[place]]
+            text = column.labels[column.codes[place]]
+            names[place] = text if _is_whole(text) else None
     return names
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is known as it was: of a column, only so many are, and of each only so much."""
+    return text != OTHER and len(text) < MAX_TEXT
+
+
+def _check_texts(column: Column, whose: str) -> None:
+    """Two texts that nobody told apart would count as equal."""
+    cut = [code for code, text in enumerate(column.labels) if not _is_whole(text)]
+    share = float(np.isin(column.codes, cut).mean()) if cut else 0.0
+    if share > MOST_UNTOLD:
+        raise UngradedError(
+            f"{share:.0%} of the {whose} are texts not told apart: they have {MAX_TEXT} characters or more, or "
+            f"there are over {MAX_VOCABULARY:,} of them: answer classes by shorter or fewer names"
+        )
 
 
 def _coded(names: Sequence[str | None], codes: dict[str, int]) -> Floats:

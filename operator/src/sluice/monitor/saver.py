@@ -65,6 +65,10 @@ class Saver:
     async def save(self) -> bool:
         """One round, and whether all could be written. What could not be stays in memory for as long as there is room,
         for the next round."""
+        if self._writing is not None and not self._writing.done():
+            await asyncio.wait(
+                [self._writing]
+            )  # of a round that was given up: the same files must not be written twice
         begun = self._clock()
         changed = self._store.unstored()
         loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from sluice.monitor.depot import open_depot
 from sluice.monitor.drift import DriftService
 from sluice.monitor.evidence import Evidence
 from sluice.monitor.labels import Labels
+from sluice.monitor.outcome import every
 from sluice.monitor.saver import Saver
 from sluice.monitor.senders import Senders
 from sluice.monitor.settings import Settings
@@ -22,10 +23,12 @@ from sluice.monitor.store import Store
 from sluice.monitor.telemetry import Metrics
 
 HOUSEKEEPING_SECONDS = 1.0
-OUTCOME_BUCKET_SECONDS = 60.0
-"""Labels are filed by the minute that they came in; they are judged over hours and days."""
-OUTCOMES_MIB = 16
-"""Memory for labelled answers, some 200,000; older ones are read from the volume."""
+OUTCOME_BUCKET_SECONDS = 3600.0
+"""Labels are filed by the hour that they came in: a window of months is some hundred files."""
+OUTCOME_ROWS = 50_000
+"""Most labelled answers of one revision and hour; more than a verdict looks at."""
+OUTCOMES_MIB = 32
+"""Memory for labelled answers, some 300,000; older ones are read from the volume."""
 MEBIBYTE = 1 << 20
 
 log = logging.getLogger(__name__)
@@ -51,12 +54,15 @@ class Service:
         )
         self.outcomes = Store(
             bucket_seconds=OUTCOME_BUCKET_SECONDS,
-            bucket_rows=settings.max_rows,
+            bucket_rows=OUTCOME_ROWS,
             max_series=settings.max_series,
             max_bytes=OUTCOMES_MIB * MEBIBYTE,
             seed=settings.seed,
+            lossless=bool(settings.rows_url),
         )
-        self.archive = Spool(open_depot(settings.rows_url), self.metrics, "outcomes/") if settings.rows_url else None
+        self.archive = (
+            Spool(open_depot(settings.rows_url), self.metrics, "outcomes/", thin=every) if settings.rows_url else None
+        )
         self.clerk = Saver(self.outcomes, self.archive, self.metrics, seconds=1) if self.archive else None
         self.labels = Labels(self.store, self.spool, self.outcomes, self.clerk, self.metrics)
         self.evidence = Evidence(
@@ -71,7 +77,12 @@ class Service:
             seed=settings.seed,
         )
         self.performance = PerformanceService(
-            self.outcomes, self.archive, self.evidence, self.metrics, max_rows=settings.max_rows
+            self.outcomes,
+            self.archive,
+            self.evidence,
+            self.metrics,
+            max_rows=settings.max_rows,
+            row_seconds=settings.bucket_seconds,
         )
         self.ready = False
         """Whether events and questions are taken."""

@@ -8,7 +8,7 @@ Parquet understand. Everything here blocks, and runs in worker threads.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,8 @@ MAX_READ_ROWS = 200_000
 """Rows that one window brings into memory, 50 MiB at 25 columns. A longer window is thinned, evenly."""
 
 Bucketful = tuple[Chunk, Tally]
+Thin = Callable[[Chunk, int, int], Chunk]
+"""Thins a chunk to about one row of so many, of which it may have been thinned to one of some already."""
 
 _NAMESPACE, _REVISION = "namespace=", "revision="
 
@@ -39,8 +41,14 @@ _NAMESPACE, _REVISION = "namespace=", "revision="
 class Spool:
     """The files ``namespace=<namespace>/revision=<revision>/<start>-<word>.parquet`` of a depot."""
 
-    def __init__(self, depot: Depot, metrics: Metrics, top: str = "") -> None:
-        """``top`` is the folder they are in, with its slash; a depot has room for several spools."""
+    def __init__(self, depot: Depot, metrics: Metrics, top: str = "", thin: Thin | None = None) -> None:
+        """Args:
+        depot: what holds files.
+        metrics: where trouble is counted.
+        top: the folder they are in, with its slash; a depot has room for several spools.
+        thin: how a window is thinned that is too long; evenly by default.
+        """
+        self._thin = thin or _thinned
         self._depot = depot
         self._metrics = metrics
         self._top = top
@@ -87,12 +95,14 @@ class Spool:
         rows, stride = 0, 1
         while files := list(islice(wanted, READ_FILES)):
             for chunk, tally in self._read(files, side, requests):
-                found.append((_thinned(chunk, stride), tally))
+                found.append((self._thin(chunk, stride, 1), tally))
                 rows += len(found[-1][0].rows)
             while rows > MAX_READ_ROWS:
                 stride *= 2
-                found = [(_thinned(chunk, 2), tally) for chunk, tally in found]
-                rows = sum(len(chunk.rows) for chunk, _ in found)
+                found = [(self._thin(chunk, stride, stride // 2), tally) for chunk, tally in found]
+                before, rows = rows, sum(len(chunk.rows) for chunk, _ in found)
+                if rows == before:
+                    break
         return found
 
     def expire(self, *, before: float, max_bytes: int) -> int:
@@ -181,10 +191,10 @@ def _start(stored: Stored) -> float | None:
         return None
 
 
-def _thinned(chunk: Chunk, stride: int) -> Chunk:
+def _thinned(chunk: Chunk, stride: int, already: int) -> Chunk:
     """Every so many rows of a chunk, and at least one: a sample of a sample, of as many rows seen."""
-    if stride == 1 or len(chunk.rows) <= 1:
+    if stride == already or len(chunk.rows) <= 1:
         return chunk
-    part = slice(None, None, stride)
+    part = slice(None, None, stride // already)
     origins = chunk.origins.take(part) if chunk.origins is not None else None
     return Chunk(chunk.start, chunk.seen, chunk.rows[part], chunk.layout, origins)

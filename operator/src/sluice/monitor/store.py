@@ -96,7 +96,18 @@ class Held:
 class Store:
     """Buckets by revision and time."""
 
-    def __init__(self, *, bucket_seconds: float, bucket_rows: int, max_series: int, max_bytes: int, seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        bucket_seconds: float,
+        bucket_rows: int,
+        max_series: int,
+        max_bytes: int,
+        seed: int,
+        lossless: bool = False,
+    ) -> None:
+        """``lossless``: what is not stored does not make room; whoever adds stores it soon, or adds no more."""
+        self._lossless = lossless
         self.bucket_seconds = bucket_seconds
         """Length of a bucket."""
         self._bucket_rows = bucket_rows
@@ -188,6 +199,12 @@ class Store:
             series.complete_since,
         )
 
+    def is_full(self, key: Key, moment: float) -> bool:
+        """Whether a row would have to take another's place in the sample of its bucket."""
+        series = self._series.get(key)
+        bucket = series.open.get(self._start(moment)) if series is not None else None
+        return bucket is not None and bucket.reservoir.kept >= self._bucket_rows
+
     def keys(self, namespace: str) -> list[Key]:
         """The revisions of a namespace that are followed."""
         return [key for key in self._series if key.namespace == namespace]
@@ -231,7 +248,7 @@ class Store:
             if len(self._series) >= self._max_series:
                 raise SeriesLimitError(f"more than {self._max_series} revisions")
             series = self._series[key] = Series()
-        start = math.floor(moment / self.bucket_seconds) * self.bucket_seconds
+        start = self._start(moment)
         bucket = series.open.get(start)
         if bucket is None:
             rng = random.Random(f"{self._seed}/{key.namespace}/{key.revision}/{start}")  # noqa: S311 - a sample
@@ -239,15 +256,19 @@ class Store:
             series.buckets.append(bucket)
         return bucket
 
+    def _start(self, moment: float) -> float:
+        """When the bucket of a moment begins."""
+        return math.floor(moment / self.bucket_seconds) * self.bucket_seconds
+
     def _evict(self, spare: Bucket) -> None:
         """Drops the oldest buckets until a tenth is free, so that not every row has to look for room.
 
-        ``spare`` is being written to and stays. What its file lacks of a bucket is lost.
+        ``spare`` is being written to and stays. What its file lacks of a bucket is lost, unless no loss is allowed.
         """
         for series, bucket in sorted(self._all(), key=lambda held: held[1].start):
             if self.bytes <= 0.9 * self._max_bytes:
                 return
-            if bucket is spare:
+            if bucket is spare or (self._lossless and not bucket.is_stored):
                 continue
             if not bucket.is_stored:
                 self.evicted_rows += bucket.reservoir.kept

@@ -36,7 +36,7 @@ import json
 import os
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -68,8 +68,9 @@ def serve() -> int:
     """Run these commands for others, with what they need loaded already."""
     with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
         _set_environment(scratch)
-        from sluice.storage import evidence, registry, signature  # noqa: F401 - loaded for the forks
-        from sluice.storage.server import serve as answer
+        with redirect_stdout(sys.stderr):  # the first line printed is for whoever started us
+            from sluice.storage import evidence, registry, signature  # noqa: F401 - loaded for the forks
+            from sluice.storage.server import serve as answer
 
         answer(main)
     return 0
