@@ -30,6 +30,7 @@ from sluice.engine.store import Key
 from tests.component.rig import PlayedRegistry, Rig
 
 _RECORDED = {RevisionPhase.PROMOTED: RecordKind.PROMOTED, RevisionPhase.ROLLED_BACK: RecordKind.ROLLED_BACK}
+_WITNESSED = (MODEL_REVISIONS, INFERENCE_SERVICES, HTTP_ROUTES)
 
 
 class Death(BaseException):
@@ -53,8 +54,11 @@ class Clock:
 class Mortal(Kube):
     """A connection that carries so many writes. Events do not count: they are best effort, and nobody reads them."""
 
-    def __init__(self, rig: Rig, life: int | None, wrote: Callable[[], Awaitable[None]]) -> None:
-        """``wrote`` is awaited after each write, before its answer is known; a ``life`` of None does not end."""
+    def __init__(self, rig: Rig, life: int | None, wrote: Callable[[str], Awaitable[None]]) -> None:
+        """``wrote`` is awaited after each write, before its answer is known, with the plural of what was written.
+
+        A ``life`` of None does not end.
+        """
         super().__init__(rig.kube._client, rig.kube._access)
         self.writes: list[str] = []
         """What reached the API server and was taken: method, and path within the namespace."""
@@ -75,8 +79,9 @@ class Mortal(Kube):
             raise Unavailable(0, "this process has ended")
         answer = await super()._ask(method, path, body, content_type, query)
         if method != "GET" and not path.endswith("/events"):
-            self.writes.append(f"{method} {path.partition(self._within)[2]}")
-            await self._wrote()
+            within = path.partition(self._within)[2]
+            self.writes.append(f"{method} {within}")
+            await self._wrote(within.partition("/")[0])
             if len(self.writes) == self._life:
                 self._dead = True
                 raise Death
@@ -91,30 +96,36 @@ class Witness:
         self.wrong: list[str] = []
         """What was not as it must be, each with the number of the look."""
         self._rig = rig
+        self._found: dict[Kind, list[Object]] = {}
         self._shares: dict[str, int] = {}
         self._records: dict[str, list[Record]] = {}
 
-    async def look(self) -> None:
-        """Look once."""
+    async def look(self, written: str) -> None:
+        """Look once, after a write to the kind of this plural.
+
+        Only operators write what is looked at, and each write is followed by a look: the other kinds are as they were.
+        """
         self.looks += 1
-        found = await self._revisions()
-        services = {item["metadata"]["name"] for item in await self._list(INFERENCE_SERVICES)}
-        said = [*self._chains(found), *_states(found)]
-        for item in await self._list(HTTP_ROUTES):
-            said += self._route(item, found, services)
+        changed = [kind for kind in _WITNESSED if kind.plural == written or kind not in self._found]
+        for kind in changed:
+            self._found[kind] = await self._rig.kube.list(kind, self._rig.namespace)
+        if not changed:
+            return
+        revisions = self._revisions()
+        services = {item["metadata"]["name"] for item in self._found[INFERENCE_SERVICES]}
+        said = [*self._chains(revisions), *_states(revisions)]
+        for item in self._found[HTTP_ROUTES]:
+            said += self._route(item, revisions, services)
         self.wrong += [f"look {self.looks}: {each}" for each in said]
 
-    async def _list(self, kind: Kind) -> list[Object]:
-        return await self._rig.kube.list(kind, self._rig.namespace)
-
-    async def _revisions(self) -> list[Revision]:
+    def _revisions(self) -> list[Revision]:
         found = [
             Revision(
                 item["metadata"]["name"],
                 ModelRevisionSpec.model_validate(item["spec"]),
                 ModelRevisionStatus.model_validate(item.get("status", {})),
             )
-            for item in await self._list(MODEL_REVISIONS)
+            for item in self._found[MODEL_REVISIONS]
         ]
         return sorted(found, key=lambda revision: revision.number)
 
@@ -189,7 +200,9 @@ class Succession:
         self.clock = Clock()
         self.witness = Witness(rig)
         self.deaths = 0
-        self.kube = Mortal(rig, life, self.witness.look)
+        self._unplayed: set[str] = set()
+        """Plurals of what operators wrote since KServe and the gateway controller last did their part."""
+        self.kube = Mortal(rig, life, self._wrote)
         self._operator = self._process(self.kube)
 
     def _process(self, kube: Kube) -> Operator:
@@ -232,9 +245,13 @@ class Succession:
             await self._settle()
         except Death:
             self.deaths += 1
-            self._operator = self._process(Mortal(self.rig, None, self.witness.look))
+            self._operator = self._process(Mortal(self.rig, None, self._wrote))
             await self._operator.relist()
             await self._round()
+
+    async def _wrote(self, plural: str) -> None:
+        self._unplayed.add(plural)
+        await self.witness.look(plural)
 
     async def _settle(self) -> None:
         await self._drain()
@@ -252,16 +269,21 @@ class Succession:
 
     async def _play(self) -> bool:
         """KServe and the gateway controller; True if one of them did something."""
+        written, self._unplayed = self._unplayed, set()
         played = False
-        for service in await self.rig.kube.list(INFERENCE_SERVICES, self.rig.namespace):
+        for service in await self._written(INFERENCE_SERVICES, written):
             name = service["metadata"]["name"]
             if self._operator.store.get(DEPLOYMENTS, self.rig.namespace, f"{name}-predictor") is None:
                 await self.rig.ready(name)
                 played |= await self._tell(DEPLOYMENTS, f"{name}-predictor")
-        for route in await self.rig.kube.list(HTTP_ROUTES, self.rig.namespace):
+        for route in await self._written(HTTP_ROUTES, written):
             await self.rig.accept(route)
             played |= await self._tell(HTTP_ROUTES, route["metadata"]["name"])
         return played
+
+    async def _written(self, kind: Kind, written: set[str]) -> list[Object]:
+        """All of a kind, if any of it was written: who has done their part waits for more to do."""
+        return await self.rig.kube.list(kind, self.rig.namespace) if kind.plural in written else []
 
     async def _tell(self, kind: Kind, name: str) -> bool:
         """What the watch would tell; False if it is no news."""

@@ -8,12 +8,14 @@ would answer.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
@@ -151,8 +153,8 @@ class Rig:
         return await self.kube.get(kind, self.namespace, name)
 
     async def eventually(self, what: str, ask: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
-        """Wait until a question is answered with yes."""
-        deadline = asyncio.get_running_loop().time() + seconds
+        """Wait until a question is answered with yes: asked often at first, and less often the longer it takes."""
+        deadline, pause = asyncio.get_running_loop().time() + seconds, 0.05
         while True:
             try:
                 if await ask():
@@ -161,7 +163,8 @@ class Rig:
                 pass
             if asyncio.get_running_loop().time() > deadline:
                 raise AssertionError(f"not within {seconds} s: {what}\n{await self.story()}")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, 0.25)
 
     async def story(self) -> str:
         """Where things stand, for a failure message."""
@@ -211,8 +214,8 @@ class Rig:
         That is the route, and the InferenceServices behind it; none appears and none goes.
         """
         before, since = await self._versions(), 0
-        while since < 10:  # what was under way when we came is not held against the block
-            await asyncio.sleep(0.1)
+        while since < 4:  # what was under way when we came is not held against the block
+            await asyncio.sleep(0.25)
             now = await self._versions()
             before, since = now, since + 1 if now == before else 0
         yield
@@ -284,9 +287,12 @@ class Rig:
 
         async def accept() -> None:
             while True:
-                for route in await self.kube.list(HTTP_ROUTES, self.namespace):
+                found = await self.kube.snapshot(HTTP_ROUTES, self.namespace)
+                for route in found.items:
                     await self.accept(route)
-                await asyncio.sleep(0.1)
+                async with aclosing(self._news(HTTP_ROUTES, found.resource_version)) as news:
+                    async for route in news:
+                        await self.accept(route)
 
         task = asyncio.create_task(accept())
         try:
@@ -294,6 +300,21 @@ class Rig:
         finally:
             if not task.cancel():
                 task.result()  # why it died says more than what the test waited for in vain
+
+    async def _news(self, kind: Kind, version: int, seconds: int = 2) -> AsyncGenerator[Object, None]:
+        """The objects of a kind as they change after a version. Ends soon, for the list to be the last word."""
+        client = self.kube._client
+        assert client is not None
+        path = kind.path(self.namespace)
+        query = urlencode({"watch": "true", "resourceVersion": version, "timeoutSeconds": seconds})
+        headers: dict[str, str] = {}
+        await client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        answer = await client.call_api("GET", f"{client.configuration.host}{path}?{query}", headers)
+        async with answer.response:
+            async for line in answer.response.content:
+                event = json.loads(line)
+                if event["type"] in ("ADDED", "MODIFIED"):
+                    yield event["object"]
 
     async def accept(self, route: Object) -> None:
         """Play the gateway controller for one route, as it was seen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import subprocess
@@ -11,7 +12,9 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,30 @@ import yaml
 from hack.cluster.locks import locked
 from hack.demo import ground
 from hack.demo.ground import Ground
+from sluice.edges.kinds import (
+    DEPLOYMENTS,
+    EVENTS,
+    HTTP_ROUTES,
+    INFERENCE_SERVICES,
+    MODEL_DEPLOYMENTS,
+    MODEL_REVISIONS,
+    PODS,
+    Kind,
+)
+from tests.component.kube import Api, Refused
 
 REPOSITORY = Path(__file__).parents[2]
 
+KINDS = {
+    "md": MODEL_DEPLOYMENTS,
+    "mrev": MODEL_REVISIONS,
+    "isvc": INFERENCE_SERVICES,
+    "httproute": HTTP_ROUTES,
+    "deployments": DEPLOYMENTS,
+    "pods": PODS,
+    "events": EVENTS,
+    "namespace": Kind("v1", "namespaces", "Namespace", namespaced=False),
+}
 HOOKS = {
     "webhooks": {"hosts": ["hooks.*.svc"]},
     "networkPolicy": {"extraEgress": [{"ports": [{"protocol": "TCP", "port": 8080}]}]},
@@ -39,9 +63,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a test does to the cluster: as a user, with kubectl."""
+    """What a test does to the cluster: as a user, with kubectl. What it waits for, it looks at without.
+
+    Each kubectl is a process that takes half a second of a processor, and a test looks a hundred times.
+    """
 
     ground: Ground
+    api: Api
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """What a kubectl command prints."""
@@ -50,11 +78,20 @@ class Cluster:
         assert not check or done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
-    def get(self, *arguments: str) -> dict[str, Any]:
-        """An object, or an empty dict if there is none."""
-        printed = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
-        found: dict[str, Any] = json.loads(printed) if printed.strip() else {}
-        return found
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
+        """An object, or an empty dict if there is none. Kinds have their names on kubectl's command line."""
+        try:
+            return self.api.request("GET", KINDS[kind].path(namespace, name))
+        except Refused as refusal:
+            if refusal.status != HTTPStatus.NOT_FOUND:
+                raise
+            return {}
+
+    def list(self, kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+        """The objects of a kind in a namespace, or those with some labels."""
+        query = {"labelSelector": selector} if selector else {}
+        items: list[dict[str, Any]] = self.api.request("GET", KINDS[kind].path(namespace), query=query)["items"]
+        return items
 
     def apply(self, document: dict[str, Any], *, check: bool = True) -> str:
         """kubectl apply."""
@@ -91,7 +128,7 @@ class Cluster:
 
     def condition(self, name: str, namespace: str, kind: str) -> dict[str, Any]:
         """A ModelDeployment's condition; empty if it has none of that type."""
-        status = self.get("md", name, "-n", namespace).get("status", {})
+        status = self.get("md", name, namespace).get("status", {})
         return next((c for c in status.get("conditions", []) if c["type"] == kind), {})
 
     def sluice(self, verb: str, namespace: str, *arguments: str, check: bool | None = True) -> str:
@@ -106,7 +143,7 @@ class Cluster:
         """Wait for a deployment's phase, as derived from its newest spec."""
 
         def there() -> bool:
-            item = self.get("md", name, "-n", namespace)
+            item = self.get("md", name, namespace)
             status = item.get("status", {})
             current = status.get("observedGeneration") == item["metadata"]["generation"]
             return bool(current and status.get("phase") == wanted)
@@ -115,14 +152,14 @@ class Cluster:
 
     def answers(self, name: str, namespace: str) -> tuple[int, str]:
         """One prediction through the gateway: the status and the revision that gave it."""
-        url = f"http://{self.ground.gateway_address}/v1/models/{name}:predict"
         body = json.dumps({"instances": [[3.4, 24, 5.2, 1.1, 507, 3, 33.8, -116.2]]})
-        shown = "%{http_code} %header{x-sluice-revision}"
-        command = ["curl", "-s", "-o", "/dev/null", "-w", shown, "-H", f"Host: {name}.{namespace}.example.com"]
-        command += ["-H", "Content-Type: application/json", "-d", body, url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-        status, _, revision = done.stdout.partition(" ")
-        return int(status), revision
+        headers = {"Host": f"{name}.{namespace}.example.com", "Content-Type": "application/json"}
+        gateway = http.client.HTTPConnection(self.ground.gateway_address, timeout=30)
+        with closing(gateway):
+            gateway.request("POST", f"/v1/models/{name}:predict", body, headers)
+            answer = gateway.getresponse()
+            answer.read()
+            return answer.status, answer.headers.get("x-sluice-revision", "")
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +173,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
             subprocess.run(training, cwd=REPOSITORY, check=True, timeout=600)
             asyncio.run(place.install(HOOKS))
             done.touch()
-    return Cluster(place)
+    return Cluster(place, Api(Path(place.kubeconfig)))
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +207,7 @@ def namespace(cluster: Cluster, leaving: dict[str, list[str]], request: pytest.F
     name = f"e2e-{zlib.crc32(request.node.name.encode()):08x}"
     cluster.kubectl("create", "namespace", name)
     yield name
-    leaving[name] = [item["metadata"]["name"] for item in cluster.get("md", "-n", name).get("items", [])]
+    leaving[name] = [item["metadata"]["name"] for item in cluster.list("md", name)]
     for deployment in leaving[name]:
         cluster.sluice("verify", name, deployment, "--replay")
     cluster.kubectl("delete", "namespace", name, "--wait=false")

@@ -44,7 +44,7 @@ def approved(cluster: Cluster, staffed: str) -> Iterator[str]:
 
 
 def governance(cluster: Cluster, namespace: str) -> dict[str, Any]:
-    found: dict[str, Any] = cluster.get("md", NAME, "-n", namespace).get("status", {}).get("governance") or {}
+    found: dict[str, Any] = cluster.get("md", NAME, namespace).get("status", {}).get("governance") or {}
     return found
 
 
@@ -53,7 +53,7 @@ def held(cluster: Cluster, namespace: str, by: str, seconds: float = 60) -> None
 
 
 def half(cluster: Cluster, namespace: str) -> bool:
-    status = cluster.get("md", NAME, "-n", namespace).get("status", {})
+    status = cluster.get("md", NAME, namespace).get("status", {})
     return any(share["weight"] == 50 for share in status.get("traffic", []))
 
 
@@ -91,7 +91,7 @@ def test_operations_pause_resume_and_abort(cluster: Cluster, staffed: str) -> No
 def test_an_approval_that_expires_holds_back_what_comes_next_and_nothing_else(cluster: Cluster, approved: str) -> None:
     cluster.apply(cluster.deployment(NAME, approved, "1"))
     held(cluster, approved, "approval:model-owner")
-    assert not cluster.get("isvc", "-n", approved)
+    assert not cluster.list("isvc", approved)
     act = ("--as", "owen", "--role", "model-owner", "--reason", "agreed", "--yes", "--wait")
     soon = datetime.now(UTC) + timedelta(seconds=90)
     cluster.sluice("approve", approved, NAME, *act, "--expires", soon.strftime("%Y-%m-%dT%H:%M:%SZ"))

@@ -44,11 +44,11 @@ def test_a_model_that_crashes_on_load(cluster: Cluster, namespace: str) -> None:
 
 def test_a_version_that_mlflow_does_not_have(cluster: Cluster, namespace: str) -> None:
     released(cluster, namespace)
-    before = cluster.get("httproute", "california", "-n", namespace)["metadata"]["resourceVersion"]
+    before = cluster.get("httproute", "california", namespace)["metadata"]["resourceVersion"]
     cluster.apply(cluster.deployment("california", namespace, "99"))
     cluster.phase("california", namespace, "Degraded")
     assert cluster.condition("california", namespace, "ModelResolved")["reason"] == "ModelNotFound"
-    assert cluster.get("httproute", "california", "-n", namespace)["metadata"]["resourceVersion"] == before
+    assert cluster.get("httproute", "california", namespace)["metadata"]["resourceVersion"] == before
     assert cluster.answers("california", namespace) == (200, "california-r1")
 
 
@@ -58,7 +58,7 @@ def test_a_route_edited_by_hand_in_mid_canary(cluster: Cluster, namespace: str) 
     cluster.apply(cluster.deployment("california", namespace, "2", rollout=slow))
 
     def half() -> bool:
-        status = cluster.get("md", "california", "-n", namespace).get("status", {})
+        status = cluster.get("md", "california", namespace).get("status", {})
         return any(share["weight"] == 50 for share in status.get("traffic", []))
 
     cluster.until("half of the traffic", half)
@@ -66,11 +66,15 @@ def test_a_route_edited_by_hand_in_mid_canary(cluster: Cluster, namespace: str) 
     cluster.kubectl("patch", "httproute", "california", "-n", namespace, "--type=json", "-p", patch)
 
     def mended() -> bool:
-        route = cluster.get("httproute", "california", "-n", namespace)
+        route = cluster.get("httproute", "california", namespace)
         return [b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]] == [500_000, 500_000]
 
     cluster.until("the route is set right", mended, 30)
-    cluster.until("it is said", lambda: "RouteCorrected" in cluster.kubectl("get", "events", "-n", namespace), 30)
+
+    def said() -> bool:
+        return any(event["reason"] == "RouteCorrected" for event in cluster.list("events", namespace))
+
+    cluster.until("it is said", said, 30)
 
 
 def test_deletion_in_mid_canary_leaves_nothing(cluster: Cluster, namespace: str) -> None:
@@ -81,7 +85,8 @@ def test_deletion_in_mid_canary_leaves_nothing(cluster: Cluster, namespace: str)
     cluster.kubectl("delete", "md", "california", "-n", namespace, "--wait=true", "--timeout=60s")
 
     def empty() -> bool:
-        return not cluster.get("mrev,isvc,httproute,deployments,pods", "-n", namespace).get("items")
+        kinds = ("mrev", "isvc", "httproute", "deployments", "pods")
+        return not any(cluster.list(kind, namespace) for kind in kinds)
 
     cluster.until("nothing is left", empty, 120)
 
@@ -90,7 +95,7 @@ def test_weights_that_do_not_end_at_100_are_refused_at_admission(cluster: Cluste
     wrong = cluster.deployment("california", namespace, "1", rollout={"steps": [{"weight": 50, "hold": "5s"}]})
     said = cluster.apply(wrong, check=False)
     assert "100" in said
-    assert not cluster.get("md", "california", "-n", namespace)
+    assert not cluster.get("md", "california", namespace)
 
 
 @pytest.mark.alone
@@ -100,7 +105,7 @@ def test_a_restarted_operator_carries_on(cluster: Cluster, namespace: str) -> No
     cluster.apply(cluster.deployment("california", namespace, "2", rollout=plan))
 
     def started() -> bool:
-        status = cluster.get("md", "california", "-n", namespace).get("status", {})
+        status = cluster.get("md", "california", namespace).get("status", {})
         return status.get("step", {}).get("startedAt") is not None
 
     cluster.until("half of the traffic", started)
@@ -109,4 +114,4 @@ def test_a_restarted_operator_carries_on(cluster: Cluster, namespace: str) -> No
     )
     time.sleep(2)
     cluster.phase("california", namespace, "Healthy", 180)
-    assert cluster.get("md", "california", "-n", namespace)["status"]["stableRevision"] == "california-r2"
+    assert cluster.get("md", "california", namespace)["status"]["stableRevision"] == "california-r2"

@@ -54,9 +54,7 @@ http.server.HTTPServer(("", 8080), Handler).serve_forever()
 
 def hook(cluster: Cluster, namespace: str) -> str:
     """A service that takes what it is told, and logs it; its URL."""
-    (operator,) = cluster.get("pods", "-n", RELEASE_NAMESPACE, "-l", "app.kubernetes.io/component=operator")["items"][
-        :1
-    ]
+    operator = cluster.list("pods", RELEASE_NAMESPACE, "app.kubernetes.io/component=operator")[0]
     image = operator["spec"]["containers"][0]["image"]
     container = {"name": "hooks", "image": image, "command": ["python", "-c", _TAKES_ALL]}
     metadata = {"name": "hooks", "namespace": namespace, "labels": {"app": "hooks"}}
@@ -86,7 +84,7 @@ def test_a_breach_after_the_promotion_returns_to_the_revision_before(cluster: Cl
         return (said.get("status"), said.get("reason")) == (status, reason)
 
     def serving() -> str:
-        found: str = cluster.get("md", NAME, "-n", namespace)["status"]["stableRevision"]
+        found: str = cluster.get("md", NAME, namespace)["status"]["stableRevision"]
         return found
 
     with requests(cluster, namespace):
@@ -96,7 +94,7 @@ def test_a_breach_after_the_promotion_returns_to_the_revision_before(cluster: Cl
         cluster.until("the revision before serves", lambda: serving() == f"{NAME}-r1", 180)
     cluster.phase(NAME, namespace, "Degraded")
     assert cluster.answers(NAME, namespace) == (200, f"{NAME}-r1")
-    records = cluster.get("mrev", f"{NAME}-r2", "-n", namespace)["status"]["records"]
+    records = cluster.get("mrev", f"{NAME}-r2", namespace)["status"]["records"]
     assert [record["kind"] for record in records][-2:] == ["Breached", "Replaced"]
     assert "latency-p99" in records[-2]["message"]
 
@@ -156,12 +154,12 @@ def test_labels_that_come_late_take_the_traffic_back(cluster: Cluster, namespace
     serving = f"{NAME}-r1"
     cluster.until(
         "the revision before serves",
-        lambda: bool(cluster.get("md", NAME, "-n", namespace)["status"]["stableRevision"] == serving),
+        lambda: bool(cluster.get("md", NAME, namespace)["status"]["stableRevision"] == serving),
         120,
     )
     cluster.phase(NAME, namespace, "Degraded")
     assert cluster.answers(NAME, namespace) == (200, serving)
-    records = cluster.get("mrev", f"{NAME}-r2", "-n", namespace)["status"]["records"]
+    records = cluster.get("mrev", f"{NAME}-r2", namespace)["status"]["records"]
     breach = next(record for record in records if record["kind"] == "Breached")
     assert "auc fails" in breach["message"]
     assert "ROCAUC 0.7" in breach["message"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -21,6 +23,8 @@ GENEROUS = 120.0
 """Seconds after which something will never happen, on however busy a machine."""
 BUCKET_SECONDS = 0.1
 KIND = "org.kubeflow.serving.inference."
+
+_numbers = itertools.count(1)
 
 
 class Answer(NamedTuple):
@@ -53,14 +57,29 @@ class Monitor:
                 stderr=log,
                 cwd=folder,
                 env=os.environ | dict(environment),
+                process_group=0,
             )
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GENEROUS)
+        self.namespace = "models"
+        """Where the revisions are that a test sends and asks about."""
         self.since = datetime.now(UTC)
         """Rows sent from here on belong to the test."""
+        self._pairs: Callable[[], float] = lambda: 0.0
 
     def wait_until_ready(self) -> None:
         """Returns once events and questions are taken."""
         self.eventually(self._is_ready)
+        self._begin()
+
+    def apart(self) -> Monitor:
+        """This very monitor for one of the tests that share it: in a namespace of its own, nothing is there yet."""
+        mine = copy.copy(self)
+        mine.namespace = f"models-{next(_numbers)}"
+        mine._begin()
+        return mine
+
+    def _begin(self) -> None:
+        self._pairs = self.growth("sluice_monitor_pairs_total")
         self.since = datetime.now(UTC)
         # A window begins with the first whole bucket.
         time.sleep(2 * BUCKET_SECONDS)
@@ -94,14 +113,14 @@ class Monitor:
         """Both events of one inference, or the request's alone."""
         halves = [("request", request)] if response is None else [("request", request), ("response", response)]
         for half, body in halves:
-            headers = event(revision, identity, half, request_id=request_id)
+            headers = event(revision, identity, half, self.namespace, request_id)
             answer = self.request("POST", "/events", json.dumps(body).encode(), headers)
             assert answer.status == 202
 
     def ask(self, candidate: str, stable: str, **changes: object) -> Answer:
         """``POST /v1/drift`` about two revisions, from the start of the test."""
         question = {
-            "namespace": "models",
+            "namespace": self.namespace,
             "deployment": "m",
             "candidate": candidate,
             "stable": stable,
@@ -124,8 +143,8 @@ class Monitor:
         return lambda: self.metric(sample) - before
 
     def settle(self, pairs: int) -> None:
-        """Returns once that many inferences have been worked off."""
-        self.eventually(lambda: self.metric("sluice_monitor_pairs_total") >= pairs)
+        """Returns once that many inferences of the test have been worked off."""
+        self.eventually(lambda: self._pairs() >= pairs)
 
     def report(self, report_id: str) -> Any:
         """The record of a report, once it is no longer pending."""
@@ -140,9 +159,9 @@ class Monitor:
         return self.process.wait(GENEROUS)
 
     def kill(self) -> None:
-        """SIGKILL: no last words."""
+        """SIGKILL, as a container ends: no last words, and what renders its reports ends with it."""
         self._connection.close()
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     @staticmethod
@@ -187,8 +206,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield begin
     for monitor in started:
         if monitor.process.poll() is None:
-            os.kill(monitor.process.pid, signal.SIGKILL)
-            monitor.process.wait()
+            monitor.kill()
 
 
 @pytest.fixture(scope="module")
@@ -197,19 +215,13 @@ def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     started: list[Monitor] = []
 
     def begin(**settings: object) -> Monitor:
-        monitor = Monitor(tmp_path_factory.mktemp("shared"), {}, **settings)
+        monitor = Monitor(tmp_path_factory.mktemp("shared"), {}, bucket_seconds=BUCKET_SECONDS, **settings)
         started.append(monitor)
         monitor.wait_until_ready()
         return monitor
 
     yield begin
     assert [monitor.stop() for monitor in started] == [0] * len(started)
-
-
-@pytest.fixture(scope="module")
-def idle(start_shared: Start) -> Monitor:
-    """A monitor that has heard of nothing, shared by the tests that change nothing."""
-    return start_shared()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_a_kill_loses_no_row_older_than_the_declared_seconds(start: Start, tmp_p
                 return
             monitor.infer("m-r1", f"{index}", {"instances": [[float(index)]]}, {"predictions": [float(index)]})
             answered.append(time.monotonic())
-            time.sleep(0.005)
+            time.sleep(0.02)
 
     asked = 0.0
 
@@ -65,8 +65,8 @@ def test_a_kill_loses_no_row_older_than_the_declared_seconds(start: Start, tmp_p
     for index in range(20):
         again.infer("m-r1", f"after-{index}", {"instances": [[1.0]]}, {"predictions": [1.0]})
     again.settle(20)
-    # Windows begin with a whole bucket: rows of the very first one may be left out.
-    assert again.ask("m-r2", "m-r1").json["samples"]["stable"] >= owed + 20 - 30
+    # Windows begin with a whole bucket: rows of the very first one, five at most, may be left out.
+    assert again.ask("m-r2", "m-r1").json["samples"]["stable"] >= owed + 20 - 10
 
 
 def test_a_kill_in_the_middle_of_writing_leaves_files_that_can_be_read(start: Start, tmp_path: Path) -> None:

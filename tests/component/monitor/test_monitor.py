@@ -14,10 +14,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+KEPT = 5
+"""Reports of the shared monitor. More than ever wait at a time: one that waits may be the oldest, and goes."""
 HOSTILE = "</script><script>alert(1)</script><!--"
 Start = Callable[..., Any]
 """See conftest: starts a monitor."""
 Headers = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def shared(start_shared: Start) -> Any:
+    """For tests that need no monitor of their own: to start one takes seconds, and its first report many."""
+    return start_shared(max_body_bytes=2_000, reports_kept=KEPT, renderer_idle=600)
+
+
+@pytest.fixture
+def monitor(shared: Any) -> Any:
+    """The shared one, in a namespace of the test's own."""
+    return shared.apart()
 
 
 def send(monitor: Any, revision: str, answers: list[object], start: int = 0) -> None:
@@ -48,8 +62,7 @@ def scripts(page: str) -> int:
     return parser.count
 
 
-def test_a_candidate_that_behaves_alike_passes_and_the_answer_keeps_its_contract(start: Start) -> None:
-    monitor = start()
+def test_a_candidate_that_behaves_alike_passes_and_the_answer_keeps_its_contract(monitor: Any) -> None:
     send(monitor, "m-r1", scores(1))
     send(monitor, "m-r2", scores(2))
     monitor.settle(300)
@@ -72,8 +85,7 @@ def test_a_candidate_that_behaves_alike_passes_and_the_answer_keeps_its_contract
     assert (column["name"], column["kind"], column["test"], column["alpha"]) == ("prediction", "Numeric", "ks", 0.01)
 
 
-def test_a_candidate_that_drifts_fails_and_its_report_can_be_read_and_verified(start: Start) -> None:
-    monitor = start()
+def test_a_candidate_that_drifts_fails_and_its_report_can_be_read_and_verified(monitor: Any) -> None:
     send(monitor, "m-r1", scores(1))
     send(monitor, "m-r2", scores(2, shift=2))
     monitor.settle(300)
@@ -92,8 +104,7 @@ def test_a_candidate_that_drifts_fails_and_its_report_can_be_read_and_verified(s
     assert "allow-same-origin" not in policy
 
 
-def test_inputs_are_judged_by_the_names_of_the_signature(start: Start) -> None:
-    monitor = start()
+def test_inputs_are_judged_by_the_names_of_the_signature(monitor: Any) -> None:
     send(monitor, "m-r1", scores(1), start=0)
     send(monitor, "m-r2", scores(2), start=1_000)
     monitor.settle(300)
@@ -103,9 +114,9 @@ def test_inputs_are_judged_by_the_names_of_the_signature(start: Start) -> None:
     assert answer["verdict"] == "Pass"
 
 
-def test_rankings_of_mirrored_requests_are_compared_and_shown(start: Start) -> None:
+def test_rankings_of_mirrored_requests_are_compared_and_shown(monitor: Any) -> None:
     """Two that rank alike, one by other figures; and one that ranks the other way round."""
-    monitor, rng = start(), np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     for number in range(60):
         rows = rng.normal(size=(12, 2)).tolist()
         for revision, weight in (("m-r1", 1.0), ("m-r2", 100.0), ("m-r3", -1.0)):
@@ -123,8 +134,7 @@ def test_rankings_of_mirrored_requests_are_compared_and_shown(start: Start) -> N
     assert monitor.ask("m-r3", "m-r1", subject="Ranking", top=12).json["reason"] == "NoData"
 
 
-def test_a_hostile_category_cannot_break_out_of_the_report(start: Start) -> None:
-    monitor = start()
+def test_a_hostile_category_cannot_break_out_of_the_report(monitor: Any) -> None:
     classes: list[object] = ["good", "bad"]
     hostile: list[object] = ["good", HOSTILE]
     send(monitor, "m-r1", classes * 75)
@@ -155,8 +165,7 @@ def test_requests_without_a_response_make_a_pass_inconclusive(start: Start) -> N
     assert answer["report"] is None
 
 
-def test_a_split_that_is_not_the_one_that_was_told_makes_a_pass_inconclusive(start: Start) -> None:
-    monitor = start()
+def test_a_split_that_is_not_the_one_that_was_told_makes_a_pass_inconclusive(monitor: Any) -> None:
     send(monitor, "m-r1", scores(1))
     send(monitor, "m-r2", scores(2))
     monitor.settle(300)
@@ -166,8 +175,7 @@ def test_a_split_that_is_not_the_one_that_was_told_makes_a_pass_inconclusive(sta
     assert "50.00% of 300 requests, and should have 10.00%" in told["message"]
 
 
-def test_of_a_guard_look_that_passes_no_report_is_made(start: Start) -> None:
-    monitor = start()
+def test_of_a_guard_look_that_passes_no_report_is_made(monitor: Any) -> None:
     send(monitor, "m-r1", scores(1))
     send(monitor, "m-r2", scores(2))
     send(monitor, "m-r3", scores(3, shift=2))
@@ -178,8 +186,8 @@ def test_of_a_guard_look_that_passes_no_report_is_made(start: Start) -> None:
     assert monitor.report(failed["report"]["id"])["state"] == "Rendered"
 
 
-def test_a_revision_never_heard_of_is_inconclusive(idle: Any) -> None:
-    answer = idle.ask("m-r2", "m-r1").json
+def test_a_revision_never_heard_of_is_inconclusive(monitor: Any) -> None:
+    answer = monitor.ask("m-r2", "m-r1").json
     assert (answer["verdict"], answer["reason"], answer["report"]) == ("Inconclusive", "NoData", None)
 
 
@@ -194,15 +202,18 @@ def test_a_revision_never_heard_of_is_inconclusive(idle: Any) -> None:
         pytest.param({"deployment": ""}, id="no deployment"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_an_error_that_says_why(idle: Any, changes: dict[str, object]) -> None:
-    answer = idle.ask("m-r2", "m-r1", **changes)
+def test_a_question_that_makes_no_sense_is_an_error_that_says_why(monitor: Any, changes: dict[str, object]) -> None:
+    answer = monitor.ask("m-r2", "m-r1", **changes)
     assert answer.status == 400
     assert (answer.json["verdict"], answer.json["reason"]) == ("Error", "InvalidRequest")
     assert len(answer.json["message"]) > 20
 
 
-def test_events_are_answered_by_what_they_are(start: Start, headers: Headers) -> None:
-    monitor = start(max_body_bytes=2_000)
+def test_events_are_answered_by_what_they_are(monitor: Any, headers: Headers) -> None:
+    malformed, ignored = "sluice_monitor_events_malformed_total", "sluice_monitor_events_ignored_total"
+    counts = [
+        monitor.growth(name) for name in (f'{malformed}{{reason="size"}}', f'{malformed}{{reason="headers"}}', ignored)
+    ]
     good = headers("m-r1", "a", "request")
     assert monitor.request("POST", "/events", b'{"instances":[[1]]}', good).status == 202
     assert monitor.request("POST", "/", b'{"instances":[[1]]}', good).status == 202
@@ -213,13 +224,10 @@ def test_events_are_answered_by_what_they_are(start: Start, headers: Headers) ->
     assert monitor.request("POST", "/events", b"x" * 2_001, good).status == 413
     assert monitor.request("POST", "/events", b"x" * 2_000, good).status == 202
     assert monitor.get("/events").status == 404
-    assert monitor.metric('sluice_monitor_events_malformed_total{reason="size"}') == 1
-    assert monitor.metric('sluice_monitor_events_malformed_total{reason="headers"}') == 1
-    assert monitor.metric("sluice_monitor_events_ignored_total") == 1
+    assert [count() for count in counts] == [1, 1, 1]
 
 
-def test_a_body_without_a_length_is_cut_off_at_the_limit_too(start: Start, headers: Headers) -> None:
-    monitor = start(max_body_bytes=2_000)
+def test_a_body_without_a_length_is_cut_off_at_the_limit_too(monitor: Any, headers: Headers) -> None:
     chunk = b"400\r\n" + b"x" * 0x400 + b"\r\n"
     chunked = headers("m-r1", "a", "request") | {"transfer-encoding": "chunked"}
     assert monitor.request("POST", "/events", chunk * 3 + b"0\r\n\r\n", chunked).status == 413
@@ -245,8 +253,7 @@ def test_a_report_that_was_not_finished_when_the_monitor_ended_is_failed_after_a
     send(first, "m-r2", scores(2))
     first.settle(300)
     report_id = first.ask("m-r2", "m-r1").json["report"]["id"]
-    first.process.kill()
-    first.process.wait()
+    first.kill()
     second = start()
     record = second.get(f"/v1/reports/{report_id}.json").json
     assert (record["state"], record["digest"]) == ("Failed", None)
@@ -254,23 +261,22 @@ def test_a_report_that_was_not_finished_when_the_monitor_ended_is_failed_after_a
 
 
 @pytest.mark.parametrize("report_id", ["0" * 32, "..%2f..%2fetc%2fpasswd", "x"])
-def test_a_report_that_never_was_is_not_found(idle: Any, report_id: str) -> None:
-    assert idle.get(f"/v1/reports/{report_id}").status == 404
-    assert idle.get(f"/v1/reports/{report_id}.json").status == 404
+def test_a_report_that_never_was_is_not_found(monitor: Any, report_id: str) -> None:
+    assert monitor.get(f"/v1/reports/{report_id}").status == 404
+    assert monitor.get(f"/v1/reports/{report_id}.json").status == 404
 
 
-def test_only_the_newest_reports_are_kept(start: Start) -> None:
-    monitor = start(reports_kept=1)
+def test_only_the_newest_reports_are_kept(monitor: Any) -> None:
     send(monitor, "m-r1", scores(1))
     send(monitor, "m-r2", scores(2))
     monitor.settle(300)
     reports = []
-    for _ in range(2):
+    for _ in range(KEPT + 1):
         reports.append(monitor.ask("m-r2", "m-r1").json["report"]["id"])
         assert monitor.report(reports[-1])["state"] == "Rendered"
     # The oldest goes right after the newest is announced.
     monitor.eventually(lambda: monitor.get(f"/v1/reports/{reports[0]}.json").status == 404)
-    assert [monitor.get(f"/v1/reports/{report}").status for report in reports] == [404, 200]
+    assert [monitor.get(f"/v1/reports/{report}").status for report in reports] == [404] + [200] * KEPT
 
 
 def test_log_lines_are_json_and_a_stop_is_clean(start: Start) -> None:
@@ -282,8 +288,8 @@ def test_log_lines_are_json_and_a_stop_is_clean(start: Start) -> None:
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
 
 
-def test_the_metrics_that_dashboards_read_are_there(idle: Any) -> None:
-    text = idle.get("/metrics").body.decode()
+def test_the_metrics_that_dashboards_read_are_there(monitor: Any) -> None:
+    text = monitor.get("/metrics").body.decode()
     names = """events_received events_dropped events_malformed events_ignored pairs events_unpaired queue_events
     waiting_events rows_kept rows_bytes revisions rows_evicted volume_errors verdicts verdict_seconds
     report_seconds reports events_refused events_odd events_untimed pairs_reordered schema_changes unfinished_bytes

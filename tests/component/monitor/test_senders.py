@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from hack.cluster import binaries
-from sluice.api.sender import sender_token
+from sluice.api.sender import labels_path, sender_token
 from sluice.core.sink import Sink
 
 Start = Callable[..., Any]
@@ -34,12 +34,21 @@ def keys(tmp_path: Path) -> Path:
     return path
 
 
-def test_only_a_revision_s_own_token_opens_the_door_for_its_events(start: Start, keys: Path, headers: Headers) -> None:
-    monitor = start(sender_keys=keys)
+@pytest.fixture(scope="module")
+def guarded(start_shared: Start, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A monitor whose keys stay as they are, for the tests that count what they send."""
+    path = tmp_path_factory.mktemp("guarded") / "keys"
+    path.write_text(KEY)
+    return start_shared(sender_keys=path)
+
+
+def test_only_a_revision_s_own_token_opens_the_door_for_its_events(guarded: Any, headers: Headers) -> None:
+    refused = guarded.growth('sluice_monitor_events_refused_total{reason="token"}')
+    received = guarded.growth('sluice_monitor_events_received_total{type="request"}')
     mine = sender_token(KEY.encode(), "models", "m-r1")
 
     def post(path: str, revision: str) -> int:
-        answer = monitor.request("POST", path, b'{"instances":[[1]]}', headers(revision, "a", "request"))
+        answer = guarded.request("POST", path, b'{"instances":[[1]]}', headers(revision, "a", "request"))
         return int(answer.status)
 
     assert post(f"/events/{mine}", "m-r1") == 202
@@ -47,8 +56,18 @@ def test_only_a_revision_s_own_token_opens_the_door_for_its_events(start: Start,
     assert [post(path, "m-r1") for path in ("/events", "/", "/events/", "/events/wrong", f"/events/{mine}/x")] == [
         401
     ] * 5
-    assert monitor.metric('sluice_monitor_events_refused_total{reason="token"}') == 6
-    assert monitor.metric('sluice_monitor_events_received_total{type="request"}') == 1
+    assert (refused(), received()) == (6, 1)
+
+
+def test_labels_need_the_token_of_their_namespace(guarded: Any) -> None:
+    body = b'{"labels":[{"request":"a","label":1}]}'
+    statuses = {
+        path: guarded.request("POST", path, body).status
+        for path in (labels_path(KEY.encode(), "models"), "/v1/labels/models", "/v1/labels/models/wrong")
+    }
+    assert list(statuses.values()) == [200, 401, 401]
+    mine = labels_path(KEY.encode(), "models").replace("/models/", "/elsewhere/")
+    assert guarded.request("POST", mine, body).status == 401
 
 
 def test_a_key_is_replaced_while_the_monitor_runs(start: Start, keys: Path, headers: Headers) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from dataclasses import replace
 from itertools import pairwise
 
@@ -39,6 +41,19 @@ def flip(cluster: Cluster) -> None:
     cluster.reconcile()
 
 
+@functools.cache
+def _full() -> Cluster:
+    cluster = governed()
+    while len(cluster.revisions[NAME].status.records) < archive.MOVE_ABOVE - 1:
+        flip(cluster)
+    return cluster
+
+
+def full() -> Cluster:
+    """One whose next record is the last before older ones are moved; filled once, for it takes seconds."""
+    return copy.deepcopy(_full())
+
+
 def everything(cluster: Cluster, name: str = NAME) -> list[Record]:
     """All records of a revision, from the documents that its status leads to and the status itself."""
     status = cluster.revisions[name].status
@@ -70,7 +85,7 @@ def test_a_record_of_a_thousand_stays_small_and_whole() -> None:
 
 
 def test_the_decision_that_moves_records_can_be_decided_again() -> None:
-    cluster = governed()
+    cluster = full()
     while cluster.revisions[NAME].status.archived is None:
         flip(cluster)
     assert records.chain_problem(cluster.revisions[NAME].spec, cluster.revisions[NAME].status) == ""
@@ -81,9 +96,7 @@ def test_the_decision_that_moves_records_can_be_decided_again() -> None:
 
 @pytest.mark.parametrize("document_first", [True, False], ids=["after-the-document", "after-the-status"])
 def test_a_crash_while_records_are_moved_loses_nothing(document_first: bool) -> None:
-    cluster = governed()
-    while len(cluster.revisions[NAME].status.records) < archive.MOVE_ABOVE - 1:
-        flip(cluster)
+    cluster = full()
     before = everything(cluster)
     # The inputs are written first, then the document, then the status.
     cluster.crash_after = cluster.writes + (2 if document_first else 3)
@@ -99,9 +112,7 @@ def test_a_crash_while_records_are_moved_loses_nothing(document_first: bool) -> 
 
 
 def test_if_the_document_cannot_be_kept_the_status_can_be_written_with_all_records() -> None:
-    cluster = governed()
-    while len(cluster.revisions[NAME].status.records) < archive.MOVE_ABOVE - 1:
-        flip(cluster)
+    cluster = full()
     cluster.oversight = replace(cluster.oversight, guards=BROKEN if cluster.oversight.guards == INTACT else INTACT)
     plan = decide(cluster.world(), cluster.now)
     (write,) = plan.statuses

@@ -413,6 +413,7 @@ def people_story(cluster: Cluster) -> None:
     cluster.run(60)
 
 
+@pytest.mark.no_cover
 def test_a_crash_after_any_single_write_loses_and_repeats_no_decision() -> None:
     undisturbed, ends = crashes(lambda: Cluster(spec("1", steps=steps("10 20s", "50 20s", "100"))), people_story)
     assert undisturbed.status.stable_revision == "scorer-r1"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from sluice.api.record import ORIGIN, Record, RecordKind
+from sluice.api.governance import PinnedPolicy
+from sluice.api.record import ORIGIN, Record, RecordKind, Seal
 from sluice.api.verdict import Verdict
 from sluice.core import document, records, replay
 from sluice.core.world import World
@@ -50,6 +53,7 @@ def test_after_every_single_write_the_last_record_says_what_the_status_says(name
     tell(cluster, name)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", STORIES)
 def test_a_crash_after_any_single_write_leaves_the_records_whole(name: str) -> None:
     undisturbed, ends = crashes(lambda: scenario(name), lambda cluster: tell(cluster, name))
@@ -114,6 +118,41 @@ def test_of_a_revision_without_records_no_chain_is_broken() -> None:
     tell(cluster, "first release")
     revision = cluster.revisions["scorer-r1"]
     assert records.chain_problem(revision.spec, revision.status.model_copy(update={"records": []})) == ""
+
+
+POLICY = PinnedPolicy(name="bank", digest="sha256:" + "a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("policies", "exported", "sealed", "anchor", "expected"),
+    [
+        pytest.param([], None, None, None, True, id="not governed"),
+        pytest.param([POLICY], None, None, None, False, id="governed, and kept nowhere else"),
+        pytest.param([POLICY], -1, None, None, True, id="exported to the end"),
+        pytest.param([POLICY], 0, None, None, False, id="exported, and went on"),
+        pytest.param([POLICY], None, -1, "s3://records/1", True, id="anchored to the end"),
+        pytest.param([POLICY], None, 0, "s3://records/1", False, id="anchored, and went on"),
+        pytest.param([POLICY], None, -1, None, False, id="signed, and anchored nowhere"),
+    ],
+)
+def test_a_governed_revision_is_forgotten_once_its_last_record_is_outside(
+    policies: list[PinnedPolicy], exported: int | None, sealed: int | None, anchor: str | None, expected: bool
+) -> None:
+    cluster = scenario("first release")
+    tell(cluster, "first release")
+    made = cluster.revisions["scorer-r1"]
+    chain = made.status.records
+    seal = None
+    if sealed is not None:
+        at = chain[sealed]
+        seal = Seal(sequence=at.sequence, hash=at.hash, sealed_at=at.time, anchor=anchor)
+    revision = replace(
+        made,
+        spec=made.spec.model_copy(update={"policies": policies}),
+        status=made.status.model_copy(update={"seal": seal}),
+        exported="" if exported is None else chain[exported].hash,
+    )
+    assert records.may_be_forgotten(revision) is expected
 
 
 def test_a_decision_that_was_not_made_is_not_found_again() -> None:

@@ -500,6 +500,7 @@ def test_an_answer_from_before_the_promotion_says_nothing() -> None:
     assert cluster.revisions["scorer-r2"].status.failing == []
 
 
+@pytest.mark.no_cover
 def test_a_crash_after_any_single_write_changes_no_outcome_of_a_breach() -> None:
     def story(cluster: Cluster) -> None:
         cluster.settle()
