@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -13,10 +14,17 @@ from sluice.api.crds import KINDS
 from sluice.api.modeldeployment import ModelDeploymentSpec, ModelReference, Rollout, Serving
 from sluice.api.modelmonitor import SLO
 from sluice.api.modelrevision import ModelRevisionStatus
-from sluice.api.schema import plain, structural
+from sluice.api.schema import Schema, plain, structural
 from tests.unit.api.structural import values, violations
 
 MODELS = sorted({model for kind in KINDS for model in (kind.spec, kind.status)}, key=lambda model: model.__name__)
+
+
+@functools.cache
+def drawn(model: type[Resource]) -> tuple[Schema, st.SearchStrategy[Any]]:
+    """A model's schema, and values that it admits: made once, which takes longer than to draw one."""
+    schema = structural(model)
+    return schema, values(schema)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
@@ -25,8 +33,8 @@ MODELS = sorted({model for kind in KINDS for model in (kind.spec, kind.status)},
 def test_what_the_schema_admits_the_model_reads_and_writes_back_unchanged(
     model: type[Resource], data: st.DataObject
 ) -> None:
-    schema = structural(model)
-    stated = data.draw(values(schema))
+    schema, admitted = drawn(model)
+    stated = data.draw(admitted)
     assert not list(violations(schema, stated))
 
     read = model.model_validate(stated)
