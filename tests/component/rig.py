@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -174,6 +174,12 @@ class Rig:
                 status = item.get("status", {})
                 said = f"{status.get('phase')}: {status.get('message')} {status.get('traffic', '')}"
                 lines.append(f"{item['metadata']['name']}: {said}")
+        for item in await self.kube.list(HTTP_ROUTES, self.namespace):
+            parents = item.get("status", {}).get("parents", [])
+            taken = [c.get("observedGeneration") for parent in parents for c in parent["conditions"]]
+            lines.append(
+                f"route {item['metadata']['name']}: generation {item['metadata']['generation']}, taken {taken}"
+            )
         return "\n".join(lines)
 
     async def phase(self, name: str, wanted: str, seconds: float = 60) -> None:
@@ -290,9 +296,10 @@ class Rig:
                 found = await self.kube.snapshot(HTTP_ROUTES, self.namespace)
                 for route in found.items:
                     await self.accept(route)
-                async with aclosing(self._news(HTTP_ROUTES, found.resource_version)) as news:
-                    async for route in news:
-                        await self.accept(route)
+                with suppress(TimeoutError):  # on a busy machine a watch may not end when it was told to
+                    async with asyncio.timeout(5), aclosing(self._news(HTTP_ROUTES, found.resource_version)) as news:
+                        async for route in news:
+                            await self.accept(route)
 
         task = asyncio.create_task(accept())
         try:
