@@ -42,9 +42,10 @@ def install_platform(api: Api) -> None:
 
 
 def wait_until_served(api: Api, definitions: Sequence[Manifest], patience: float = 30) -> None:
-    """Wait until the API server answers for every kind of these CRDs.
+    """Wait until the API server answers for every kind of these CRDs, and lists it.
 
-    All at once: the first answer for each kind is to come again in a second.
+    All at once: the first answer for each kind is to come again in a second. Lists lag behind answers, and kopf, which
+    reads lists when it starts, does not watch what is not on them.
     """
     with ThreadPoolExecutor(max_workers=len(definitions)) as pool:
         list(pool.map(lambda definition: _wait_for(api, definition, patience), definitions))
@@ -53,16 +54,19 @@ def wait_until_served(api: Api, definitions: Sequence[Manifest], patience: float
 def _wait_for(api: Api, definition: Manifest, patience: float) -> None:
     spec = definition["spec"]
     version = next(version["name"] for version in spec["versions"] if version["served"])
-    path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
+    group, plural = f"/apis/{spec['group']}/{version}", spec["names"]["plural"]
     deadline = time.monotonic() + patience
     while True:
         try:
-            api.request("GET", path)
-            return
+            api.request("GET", f"{group}/{plural}")
+            groups = {item["name"] for item in api.request("GET", "/apis")["groups"]}
+            if spec["group"] in groups and plural in {item["name"] for item in api.request("GET", group)["resources"]}:
+                return
         except Refused:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.05)
+        assert time.monotonic() < deadline, f"{plural} is not listed"
+        time.sleep(0.05)
 
 
 def _definitions() -> Iterator[Object]:
