@@ -83,6 +83,8 @@ def unmutated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """What the chart installs where the API server knows no mutating policies."""
     with started(tmp_path_factory.mktemp("unmutated"), apis=()) as made:
         made.namespace("risk")
+        forged = deployment("risk") | _named("probe", "vera")
+        eventually("names are checked", lambda: _refuses(made, forged))  # one policy may come after the last
         yield made
 
 

@@ -14,6 +14,8 @@ from sluice.core import reasons
 
 COMMAND = (sys.executable, "-m", "sluice.storage")
 _CONCURRENT = 2
+_GRACE = 5.0
+"""Seconds by which a command outlives our patience, should we be in no state to end it ourselves."""
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -38,7 +40,7 @@ class ForkServer:
         """
         reader, writer = await self._connect()
         try:
-            question = {"arguments": list(options), "input": given, "patience": patience}
+            question = {"arguments": list(options), "input": given, "patience": patience + _GRACE}
             writer.write(json.dumps(question).encode() + b"\n")
             await writer.drain()
             answer = await reader.read()
