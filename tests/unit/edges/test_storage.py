@@ -39,8 +39,9 @@ def main(arguments):
     elif what == "hang":
         with open(rest[0], "w") as file:
             file.write(str(os.getpid()))
-        while True:  # in C, where Python's own handlers of signals would not run
-            threading.Lock().acquire() or time.sleep(3600)
+        lock = threading.Lock()
+        with lock:
+            lock.acquire()  # in C, and for ever
 
 serve(main, idle=float(sys.argv[1]))
 """
