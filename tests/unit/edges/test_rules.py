@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import signal
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,12 +18,11 @@ BIG = json.dumps(
 )
 """Nearly as large a document as is asked about."""
 SMALL = json.dumps({"weight": 50})
-LIMIT = 1.0
 
 
 @pytest.fixture
 async def worker() -> AsyncIterator[RuleWorker]:
-    made = RuleWorker(limit=LIMIT)
+    made = RuleWorker()
     yield made
     await made.close()
 
@@ -55,20 +53,22 @@ MALICIOUS = [
     pytest.param(
         "facts.list.all(a, facts.list.all(b, facts.list.all(c, true)))", "too many steps", id="a huge comprehension"
     ),
-    pytest.param("facts.items.all(i, !facts.text.matches('(.*' + i + '){3}z'))", "longer than 1 s", id="many regexes"),
+    pytest.param(
+        "facts.items.all(i, !facts.text.matches('(.*' + i + '){3}z'))",
+        "longer than 1 s of a processor",
+        id="many regexes",
+    ),
     pytest.param("facts.items.map(i, facts.text + i).size() > 0", "more memory than a rule may have", id="memory"),
     pytest.param("'a'.matches('((a{100}){100}){100}')", "invalid repetition size", id="a regex that is large"),
 ]
 
 
 @pytest.mark.parametrize(("expression", "said"), MALICIOUS)
-async def test_a_malicious_rule_is_an_error_in_time_and_the_next_one_is_answered(
+async def test_a_malicious_rule_is_an_error_and_the_next_one_is_answered(
     worker: RuleWorker, expression: str, said: str
 ) -> None:
     assert (await worker.evaluate("facts.weight == 50", BIG)).passed  # the process is there
-    started = time.perf_counter()
     answer = await worker.evaluate(expression, BIG)
-    assert time.perf_counter() - started < 2 * LIMIT
     assert not answer.passed
     assert said in answer.error
     assert (await worker.evaluate("facts.weight == 50", BIG)).passed
@@ -139,6 +139,15 @@ async def test_an_answer_that_is_none_is_no_pass(tmp_path: Path, answers: str) -
     assert "it broke the process that evaluates rules" in answer.error
 
 
+async def test_a_process_that_does_not_answer_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    program = "import sys, time\nprint('ready', flush=True)\nsys.stdin.readline()\ntime.sleep(600)\n"
+    worker = RuleWorker(played(tmp_path, program), patience=0.1)
+    answer = await worker.evaluate("true", SMALL)
+    assert (answer.passed, answer.stopped) == (False, True)
+    assert "it had no answer after 0.1 s" in answer.error
+    assert worker._process is None
+
+
 async def test_a_truthy_answer_is_no_pass(tmp_path: Path) -> None:
     program = """
 import json, sys
@@ -176,8 +185,8 @@ async def test_a_process_whose_operator_is_gone_ends_by_itself() -> None:
     )
     assert process.stdin is not None
     question = {"number": 1, "expression": "facts.items.all(i, !facts.text.matches('(.*' + i + '){3}z'))", "facts": BIG}
+    question["seconds"] = 1
     process.stdin.write(json.dumps(question).encode() + b"\n")
     await process.stdin.drain()
     process.stdin.close()
-    assert await asyncio.wait_for(process.wait(), 60) == -24  # SIGXCPU
-    assert os.name == "posix"
+    assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGPROF

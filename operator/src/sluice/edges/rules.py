@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from sluice.edges import metrics
 
 COMMAND = (sys.executable, "-B", "-m", "sluice.rules")
 LIMIT_SECONDS = 1.0
-"""For one rule on one deployment's facts. What a rule should take is some microseconds."""
+"""Of a processor, for one rule on one deployment's facts. What a rule should take is some microseconds."""
+PATIENCE_SECONDS = 15.0
+"""For an answer. A machine that has other things to do is no fault of a rule's."""
 START_SECONDS = 30.0
 """For the process to start, on a machine that has other things to do."""
 MOST_FACTS = 2**20
@@ -22,9 +25,10 @@ _NO_MEMORY = 3
 _LAST_SECONDS = 0.5
 """For a process that has closed its output to end, so that its exit code can be told."""
 _TOO_LONG = (
-    "it took longer than {:g} s and was stopped; make it simpler: no regular expression over long texts, and no search "
-    "in one list for each item of another"
+    "it took longer than {:g} s of a processor and was stopped; make it simpler: no regular expression over long "
+    "texts, and no search in one list for each item of another"
 )
+_NO_ANSWER = "it had no answer after {:g} s and was stopped; where other rules have none either, the node is overloaded"
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 """All that the process is told of the environment: no credentials, no addresses."""
 
@@ -52,11 +56,13 @@ class RuleWorker:
         command: tuple[str, ...] = COMMAND,
         *,
         limit: float = LIMIT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
         start: float = START_SECONDS,
     ) -> None:
-        """``command`` answers as ``sluice.rules.__main__`` does; ``limit`` and ``start`` are seconds."""
+        """``command`` answers as ``sluice.rules.__main__`` does; ``limit`` is in seconds of a processor."""
         self._command = command
         self._limit = limit
+        self._patience = patience
         self._start = start
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
@@ -97,14 +103,14 @@ class RuleWorker:
             why = f"the process that evaluates rules does not start ({error!r}); the platform team looks at its log"
             return Answer(passed=False, error=why, stopped=True)
         self._number += 1
-        question: dict[str, object] = {"number": self._number, "expression": expression}
+        question: dict[str, object] = {"number": self._number, "expression": expression, "seconds": self._limit}
         if facts is not None:
             question["facts"] = None if facts == self._facts else facts
         try:
-            found = await asyncio.wait_for(_exchange(process, question), self._limit)
+            found = await asyncio.wait_for(_exchange(process, question), self._patience)
         except TimeoutError:
             await self._stop()
-            return Answer(passed=False, error=_TOO_LONG.format(self._limit), stopped=True)
+            return Answer(passed=False, error=_NO_ANSWER.format(self._patience), stopped=True)
         except (OSError, ValueError, _StoppedError):
             return Answer(passed=False, error=await self._cause(), stopped=True)
         except BaseException:  # whoever asked does not wait any more: nobody else must get this answer
@@ -141,6 +147,8 @@ class RuleWorker:
         await self._stop()
         if code == _NO_MEMORY:
             return "it needed more memory than a rule may have; do not build long texts or lists"
+        if code == -signal.SIGPROF:
+            return _TOO_LONG.format(self._limit)
         return f"it broke the process that evaluates rules (exit code {code}); make it simpler"
 
     async def _stop(self) -> None:
