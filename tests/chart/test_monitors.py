@@ -6,35 +6,43 @@ import re
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import yaml
 
 from sluice.api.modeldeployment import MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec, Workload
+from sluice.api.verdict import Verdict
 from sluice.core import gates, promql
 from sluice.edges.performance import question
 from sluice.monitor.contract import PerformanceRequest
+from sluice.monitor.performance import GROUPS, Graded, Yardstick, appraise
 from tests.chart.helm import ROOT, Manifest, named, render
 from tests.unit.core.examples import evaluation
 
 FILES = sorted((ROOT / "monitors").glob("*.yaml"))
 SHIPPED = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
+LABELLED = [name for name, item in SHIPPED.items() if "performance" in item["spec"]]
 
 
 def test_these_are_shipped() -> None:
-    latencies = ["latency-p50", "latency-p95", "latency-p99", "model-latency"]
-    assert list(SHIPPED) == [
-        "accuracy",
-        "error-rate",
-        "input-drift",
-        *latencies,
-        "ndcg",
-        "prediction-drift",
-        "r2",
-        "ranking-overlap",
-        "roc-auc",
-        "workload-health",
+    shelf = [
+        *("error-rate", "latency-p50", "latency-p95", "latency-p99", "throughput-floor", "workload-health"),
+        *("model-latency", "cpu-saturation"),
+        *("mlserver-failures", "mlserver-latency", "mlserver-queue"),
+        *("triton-failures", "triton-latency", "triton-queue"),
+        *("vllm-answer-length", "vllm-cut-off", "vllm-first-token", "vllm-kv-cache", "vllm-queue", "vllm-token-time"),
+        *("input-drift", "population-drift", "prediction-drift", "ranking-overlap"),
+        *("accuracy", "f1", "r2", "mrr", "ndcg"),
+        *("roc-auc", "brier-score", "calibration"),
     ]
+    assert list(SHIPPED) == sorted(shelf)
+
+
+def test_each_is_documented_with_its_use_and_its_cost() -> None:
+    shelf = (ROOT / "docs/monitors.md").read_text().partition("## The shelf")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `([a-z0-9-]+)` \|(?: [^|]+ \|){3}$", shelf, re.MULTILINE)
+    assert sorted(listed) == list(SHIPPED)
 
 
 def test_they_are_printed_as_they_are_placeholders_included() -> None:
@@ -75,15 +83,57 @@ def test_queries_group_by_the_labels_that_tell_revisions_apart(name: str) -> Non
         assert labels in ({"route_namespace", "route", "backend"}, {"namespace", "revision"})
 
 
-@pytest.mark.parametrize("name", [name for name, item in SHIPPED.items() if "performance" in item["spec"]])
+@pytest.mark.parametrize("name", LABELLED)
 def test_of_late_labels_it_is_asked_what_sluice_monitor_can_read(name: str) -> None:
     spec = ModelMonitorSpec.model_validate(SHIPPED[name]["spec"])
     assert spec.performance is not None
     wanted = evaluation(spec, use=MonitorUse(name=name))
     asked = msgspec.convert(question(wanted, spec.performance), PerformanceRequest)
-    assert asked.minimum is not None
+    assert asked.minimum is not None or asked.maximum is not None
     assert asked.max_degradation is not None
     assert set(re.findall(r"\$\{(\w+)\}", str(SHIPPED[name]["spec"]))) == spec.parameters.keys()
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_a_model_that_is_worse_fails_by_its_labels_and_one_that_is_not_passes(name: str) -> None:
+    spec = ModelMonitorSpec.model_validate(SHIPPED[name]["spec"])
+    assert spec.performance is not None
+    asked = msgspec.convert(question(evaluation(spec, use=MonitorUse(name=name)), spec.performance), PerformanceRequest)
+    yardstick = Yardstick(
+        metric=asked.metric,
+        positive=asked.positive,
+        top=asked.top,
+        min_labels=asked.min_labels,
+        maximum=asked.maximum,
+        minimum=asked.minimum,
+        max_degradation=asked.max_degradation,
+        confidence=asked.confidence,
+    )
+    good, bad = (_answers(asked.metric, good=good) for good in (True, False))
+    assert appraise(good, good, yardstick).verdict is Verdict.PASS
+    assert appraise(bad, good, yardstick).verdict is Verdict.FAIL
+    assert appraise(good.take(good.requests < 3), good, yardstick).verdict is Verdict.INCONCLUSIVE
+
+
+def _answers(metric: str, *, good: bool) -> Graded:
+    """4,000 rows and the truth, in requests of ten, by a model that knows something, or by one that knows less."""
+    rng = np.random.default_rng(7)
+    rows, requests = 4_000, np.arange(4_000) // 10
+    chances = rng.beta(0.5, 4.5, rows)
+    happened = (rng.random(rows) < chances).astype(float)
+    if metric in ("Accuracy", "F1"):
+        right = rng.random(rows) < (0.98 if good else 0.7)
+        truth, answer = happened, np.where(right, happened, 1 - happened)
+    elif metric in ("ROCAUC", "BrierScore", "MeanError"):
+        truth, answer = happened, chances if good else np.minimum(rng.permutation(chances) + 0.05, 1.0)
+    elif metric == "R2":
+        truth = rng.normal(size=rows)
+        answer = truth + rng.normal(scale=0.3 if good else 1.0, size=rows)
+    else:  # rankings: one row of a request is the right one
+        truth = np.zeros(rows)
+        truth[np.arange(0, rows, 10) + rng.integers(0, 10, rows // 10)] = 1.0
+        answer = (2.0 if good else 0.0) * truth + rng.normal(size=rows)
+    return Graded(truth, answer, requests, requests % GROUPS)
 
 
 def test_the_percentiles_ask_prometheus_one_question() -> None:
@@ -120,24 +170,59 @@ def test_the_gateway_says_route_and_lane(cluster: str, labels: dict[str, str]) -
     assert _relabelled({"envoy_cluster_name": cluster}, endpoint["metricRelabelings"]) == labels
 
 
-def test_model_pods_say_deployment_and_revision_and_are_counted_once() -> None:
+POD = {
+    "__address__": "10.0.0.7",
+    "__meta_kubernetes_pod_container_name": "kserve-container",
+    "__meta_kubernetes_pod_ip": "10.0.0.7",
+    "__meta_kubernetes_pod_label_sluice_dev_deployment": "fraud",
+    "__meta_kubernetes_pod_label_sluice_dev_revision": "fraud-r2",
+}
+"""One of KServe's runtimes, which declare no ports, so that there is none in the address."""
+SAID = "__meta_kubernetes_pod_annotation_prometheus_kserve_io_"
+
+
+@pytest.mark.parametrize(
+    ("changes", "address"),
+    [
+        pytest.param({}, "10.0.0.7:8080", id="nothing is said"),
+        pytest.param({f"{SAID}port": "8080"}, "10.0.0.7:8080", id="Scikit-learn"),
+        pytest.param({f"{SAID}port": "8002"}, "10.0.0.7:8002", id="Triton"),
+        pytest.param({f"{SAID}port": "elsewhere:80"}, "10.0.0.7:8080", id="no port"),
+        pytest.param({"__address__": "10.0.0.7:9000"}, "10.0.0.7:8080", id="one of its ports is declared"),
+        pytest.param({"__meta_kubernetes_pod_ip": "fd00::7"}, "[fd00::7]:8080", id="IPv6"),
+        pytest.param(
+            {"__meta_kubernetes_pod_ip": "fd00::7", f"{SAID}port": "8002"}, "[fd00::7]:8002", id="IPv6 and Triton"
+        ),
+    ],
+)
+def test_model_pods_are_scraped_where_their_runtime_says(changes: dict[str, str], address: str) -> None:
+    labels = {"deployment": "fraud", "revision": "fraud-r2"}
+    assert _relabelled(POD | changes, _of_models()) == {"__address__": address, **labels}
+
+
+def test_the_path_of_metrics_is_the_runtime_s_too() -> None:
+    found = _relabelled({**POD, f"{SAID}path": "/stats"}, _of_models())
+    assert found is not None
+    assert found["__metrics_path__"] == "/stats"
+
+
+@pytest.mark.parametrize("other", ["agent", "storage-initializer", "queue-proxy"])
+def test_what_else_is_in_a_model_s_pod_is_not_counted(other: str) -> None:
+    assert _relabelled({**POD, "__meta_kubernetes_pod_container_name": other}, _of_models()) is None
+
+
+def _of_models() -> list[Manifest]:
     (endpoint,) = named(render(), "PodMonitor", "sluice-models")["spec"]["podMetricsEndpoints"]
-    pod = {
-        "__meta_kubernetes_pod_container_port_number": "8080",
-        "__meta_kubernetes_pod_label_sluice_dev_deployment": "fraud",
-        "__meta_kubernetes_pod_label_sluice_dev_revision": "fraud-r2",
-    }
-    assert _relabelled(pod, endpoint["relabelings"]) == {"deployment": "fraud", "revision": "fraud-r2"}
-    agent = {**pod, "__meta_kubernetes_pod_container_port_number": "9081"}
-    assert _relabelled(agent, endpoint["relabelings"]) is None
+    rules: list[Manifest] = endpoint["relabelings"]
+    return rules
 
 
 def _relabelled(source: dict[str, str], rules: list[Manifest]) -> dict[str, str] | None:
-    """The labels that Prometheus would add; None if it would drop the target."""
+    """The labels that Prometheus would set, one rule after the other; None if it would drop the target."""
     added: dict[str, str] = {}
     for rule in rules:
-        (label,) = rule["sourceLabels"]
-        match: Any = re.fullmatch(rule.get("regex", "(.*)"), source.get(label, ""))
+        value = ";".join((source | added).get(label, "") for label in rule["sourceLabels"])
+        match: Any = re.fullmatch(rule.get("regex", "(.*)"), value)
         if rule.get("action", "replace") == "keep":
             if match is None:
                 return None

@@ -7,36 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-import subprocess
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
-import yaml
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
-from hack.cluster import binaries
 from sluice.api.modeldeployment import MonitorUse
-from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import promql, reasons, slo
 from sluice.core.plan import Evaluation
-from sluice.edges.prometheus import Prometheus, PrometheusUnavailableError, QueryRejectedError
+from sluice.edges.prometheus import Prometheus, QueryRejectedError
+from tests.component.monitors.scraping import SCRAPE, WINDOW, gauge, running, until_scraped
 
 pytestmark = [pytest.mark.component, pytest.mark.asyncio(loop_scope="module")]
 
-ROOT = Path(__file__).parents[3]
-WINDOW = timedelta(seconds=6)
-SCRAPE = 0.5
-ROUTES = ("bursting", "slow", "slower", "shadowed", "healthy")
+ROUTES = ("bursting", "slow", "slower", "shadowed", "silent", "healthy")
 BUCKETS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 """Envoy's own, in milliseconds."""
 
@@ -81,24 +72,8 @@ def gateway() -> Gateway:
     for route in ROUTES:
         old.answer(route, "0", 1_000_000)
         old.answer(route, "0", 400_000, status="5")  # long ago, when another revision stood there
+    old.answer("silent", "1", 1_000)  # and no more
     return old
-
-
-@contextmanager
-def running(directory: Path, target: int) -> Iterator[str]:
-    """A Prometheus that scrapes one port, by its URL."""
-    binaries.build("prometheus")
-    job = {"job_name": "gateway", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
-    every = {"scrape_interval": f"{int(SCRAPE * 1000)}ms", "scrape_timeout": f"{int(SCRAPE * 1000)}ms"}
-    (directory / "prometheus.yaml").write_text(yaml.safe_dump({"global": every, "scrape_configs": [job]}))
-    port = unused_port()
-    options = (f"--config.file={directory}/prometheus.yaml", f"--storage.tsdb.path={directory}/data")
-    command = [str(binaries.path("prometheus")), *options, f"--web.listen-address=127.0.0.1:{port}"]
-    with (directory / "log").open("w") as log, subprocess.Popen(command, stderr=log, stdout=log) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -111,21 +86,11 @@ async def prometheus(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory)
 
     application.router.add_get("/metrics", scrape)
     async with TestServer(application) as server, aiohttp.ClientSession() as session:
-        with running(tmp_path_factory.mktemp("prometheus"), server.port or 0) as url:
+        target = {"targets": [f"127.0.0.1:{server.port}"]}
+        with running(tmp_path_factory.mktemp("prometheus"), [target]) as url:
             client = Prometheus(url, session)
-            await _until_scraped(client)
+            await until_scraped(client)
             yield client
-
-
-async def _until_scraped(client: Prometheus) -> None:
-    for _ in range(300):
-        try:
-            if await client.query("up == 1"):
-                return
-        except PrometheusUnavailableError:
-            pass
-        await asyncio.sleep(0.1)
-    raise AssertionError("Prometheus did not scrape within 30 s")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -149,13 +114,6 @@ async def after(gateway: Gateway, prometheus: Prometheus, before: dict[str, Moni
     gateway.answer("shadowed", "mirror", 50, status="5")
     gateway.answer("healthy", "1", 200)
     await asyncio.sleep(3 * SCRAPE)
-
-
-def gauge(name: str) -> ModelMonitorSpec:
-    """A shipped gauge with a short window."""
-    document: dict[str, Any] = yaml.safe_load((ROOT / "monitors" / f"{name}.yaml").read_text())
-    document["spec"]["slo"]["window"] = f"{WINDOW.seconds}s"
-    return ModelMonitorSpec.model_validate(document["spec"])
 
 
 async def judge(
@@ -223,6 +181,23 @@ async def test_a_good_candidate_passes_beside_old_errors_of_its_route(
 ) -> None:
     result = await judge(prometheus, name, "healthy")
     assert (result.verdict, result.value) == (Verdict.PASS, result.stable_value), result.message
+
+
+async def test_a_model_that_nobody_asks_any_more_is_below_the_floor(prometheus: Prometheus, after: None) -> None:
+    result = await judge(prometheus, "throughput-floor", "silent")
+    assert (result.verdict, result.reason, result.value) == (Verdict.FAIL, reasons.OUTSIDE_LIMITS, "0")
+
+
+async def test_a_model_that_is_asked_is_above_the_floor(prometheus: Prometheus, after: None) -> None:
+    result = await judge(prometheus, "throughput-floor", "healthy")
+    assert (result.verdict, result.value) == (Verdict.PASS, "200")
+
+
+async def test_of_a_backend_that_never_had_a_request_the_floor_says_nothing(
+    prometheus: Prometheus, after: None
+) -> None:
+    result = await judge(prometheus, "throughput-floor", "nowhere")
+    assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, reasons.NO_DATA)
 
 
 async def test_prometheus_own_words_tell_what_is_wrong_with_a_query(prometheus: Prometheus) -> None:
