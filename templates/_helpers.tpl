@@ -24,8 +24,14 @@ helm.sh/chart: {{ printf "%s-%s" $context.Chart.Name $context.Chart.Version | re
 
 {{/* The image of the subchart that asks. */}}
 {{- define "sluice.image" -}}
-{{- with .Values.global.image -}}
-{{ with .registry }}{{ . }}/{{ end }}{{ $.Values.image.repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- include "sluice.imageOf" (list . .Values.image.repository) -}}
+{{- end }}
+
+{{/* An image of ours: (context, repository). */}}
+{{- define "sluice.imageOf" -}}
+{{- $context := index . 0 -}}
+{{- with $context.Values.global.image -}}
+{{ with .registry }}{{ . }}/{{ end }}{{ index $ 1 }}:{{ .tag | default $context.Chart.AppVersion }}
 {{- end }}
 {{- end }}
 

@@ -41,6 +41,7 @@ RIGHTS = {
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
     ("gateway.networking.k8s.io", "gateways"): READ,
     ("openreports.io", "reports"): {"get", "create", "patch", "delete"},  # of its own making, for policy dashboards
+    ("batch", "jobs"): {"get", "create"},  # evaluations; they end with their revision
     ("apps", "deployments"): READ,
     ("", "pods"): READ,
     ("", "events"): {"create"},

@@ -59,7 +59,9 @@ NAME = (
 )
 ROLE = "must be lower-case letters, digits and dashes, such as model-validator: it becomes the verb approve-<role>"
 IMMUTABLE = "a ModelRevision's spec never changes; change the ModelDeployment, and Sluice makes a new revision"
-ONE_OF_MONITOR = "a monitor is exactly one of slo, drift, workload, webhook or performance; make one monitor for each"
+ONE_OF_MONITOR = (
+    "a monitor is exactly one of slo, drift, workload, webhook, performance or evaluation; make one monitor for each"
+)
 PARAMETER = "must have names of letters, digits and underscores that begin with a letter, such as maxMs"
 WEBHOOK_URL = "must be an http or https URL without a user or a fragment"
 HOOK_TIMEOUT = "must be between 1s and 60s; what takes longer is begun, and answered at once"
@@ -68,6 +70,14 @@ WEBHOOK_INTERVAL = "must be between 5s and 1h"
 POSITIVE = 'give the positive class, such as positive: "1": this metric is of one class'
 THRESHOLD = "a threshold is for a probability of the positive class: give positive, too"
 PROBABILITY = 'must be between "0" and "1", such as "0.5"'
+GROUP = "give group, the column whose value the rows of one request share: a ranking is of the rows of a request"
+OTHER_THAN_LABEL = "must be another column than the label"
+NO_LABEL = "must not hold the label: rows that share their truth have no metric of their own"
+EVALUATION_TIMEOUT = "must be between 1m and 6h"
+GOLDEN_URI = (
+    "must be a file such as s3://golden/fraud.parquet, runs:/<run id>/golden.parquet, "
+    "mlflow-artifacts:/<path>.csv or models:/<name>/<version>/golden.parquet"
+)
 LABELS_WINDOW = "must be between 1m and 2160h"
 WINDOW_PARAMETER = "must not have one named window, which slo.window sets; choose another name"
 QUERY = "give exactly one of query (the value itself), bad (of total) and histogram (whose quantile is the value)"
@@ -81,6 +91,9 @@ CONFIDENCE = 'must be at least "0.5" and below "1", such as "0.99"'
 EFFECT = 'must be between "0" and "1", such as "0.1"'
 GUARD = 'must be between "0" and "1", such as "0.3"'
 ALPHA = 'must be above "0" and at most "0.5", such as "0.01"'
+REFERENCE = "must be between 10m and 168h: whole days where traffic has a daily rhythm"
+EVERY = "must be between 5m and 24h: a look sees the rows of as long a time"
+ALONE = "goes with subject Prediction or Inputs: a Ranking needs two revisions that answer the same requests"
 
 PREDICTOR = {"modelFormat": None, "predictor": {"model": {"modelFormat": {"name": "sklearn"}}}}
 STEPS = "spec.rollout.steps"
@@ -169,12 +182,50 @@ def webhook(url: str = "https://checks.risk.svc:8443/fraud?x=1", **said: str) ->
     return {"slo": None, "webhook": {"url": url, **said}}
 
 
+def watching(**said: str) -> dict[str, Any]:
+    """What makes it a monitor of drift that looks on after the promotion."""
+    return {"slo": None, "drift": {"watch": said}}
+
+
 def performance(metric: str = "MAE", **said: Any) -> dict[str, Any]:
     """What makes it a monitor of performance."""
     return {"slo": None, "performance": {"metric": metric, "limits": {"max": "0.5"}} | said}
 
 
+def evaluation(metric: str = "MAE", **said: Any) -> dict[str, Any]:
+    """What makes it an evaluation."""
+    stated = {"data": {"uri": "s3://golden/fraud.parquet"}, "label": "truth", "limits": {"max": "0.5"}}
+    return {"slo": None, "evaluation": {"metric": metric} | stated | said}
+
+
 MONITORS_REFUSED = [
+    pytest.param(evaluation(limits=None), "spec.evaluation", TOOTHLESS, id="an-evaluation-that-cannot-fail"),
+    pytest.param(evaluation("Recall"), "spec.evaluation", POSITIVE, id="an-evaluation-of-no-class"),
+    pytest.param(evaluation(threshold="0.5"), "spec.evaluation", THRESHOLD, id="an-evaluation-s-threshold-of-no-class"),
+    pytest.param(
+        evaluation("F1", positive="1", threshold="50"),
+        "spec.evaluation.threshold",
+        PROBABILITY,
+        id="an-evaluation-s-threshold-in-percent",
+    ),
+    pytest.param(
+        evaluation(confidence="99"), "spec.evaluation.confidence", CONFIDENCE, id="an-evaluation-sure-in-percent"
+    ),
+    pytest.param(evaluation("NDCG"), "spec.evaluation", GROUP, id="a-ranking-of-single-rows"),
+    pytest.param(evaluation(group="truth"), "spec.evaluation.group", OTHER_THAN_LABEL, id="grouped-by-the-truth"),
+    pytest.param(evaluation(slices=["a", "truth"]), "spec.evaluation.slices", NO_LABEL, id="sliced-by-the-truth"),
+    pytest.param(evaluation(timeout="59s"), "spec.evaluation.timeout", EVALUATION_TIMEOUT, id="too-little-time"),
+    pytest.param(evaluation(timeout="7h"), "spec.evaluation.timeout", EVALUATION_TIMEOUT, id="too-much-time"),
+    *(
+        pytest.param(evaluation(data={"uri": uri}), "spec.evaluation.data.uri", GOLDEN_URI, id=f"golden-{name}")
+        for name, uri in {
+            "of-this-container": "file:///etc/passwd",
+            "of-any-server": "http://golden.example/a.csv",
+            "without-a-bucket": "s3:///a.csv",
+            "of-two-words": "s3://golden/a b.csv",
+        }.items()
+    ),
+    pytest.param(performance() | evaluation(), "spec", ONE_OF_MONITOR, id="performance-and-evaluation"),
     pytest.param(performance(limits=None), "spec.performance", TOOTHLESS, id="performance-that-cannot-fail"),
     pytest.param(performance("Recall"), "spec.performance", POSITIVE, id="recall-of-no-class"),
     pytest.param(performance(threshold="0.5"), "spec.performance", THRESHOLD, id="a-threshold-of-no-class"),
@@ -229,6 +280,17 @@ MONITORS_REFUSED = [
     pytest.param({"slo": None, "drift": {"guardEffect": "2"}}, "spec.drift.guardEffect", GUARD, id="a-guard-above-1"),
     pytest.param({"slo": None, "drift": {"alpha": "0"}}, "spec.drift.alpha", ALPHA, id="no-false-alarm-budget"),
     pytest.param({"slo": None, "drift": {"alpha": "0.6"}}, "spec.drift.alpha", ALPHA, id="more-false-alarms-than-not"),
+    pytest.param(watching(alpha="1"), "spec.drift.watch.alpha", ALPHA, id="a-false-alarm-every-day"),
+    pytest.param(watching(reference="5m"), "spec.drift.watch.reference", REFERENCE, id="a-reference-of-minutes"),
+    pytest.param(watching(reference="200h"), "spec.drift.watch.reference", REFERENCE, id="a-reference-of-weeks"),
+    pytest.param(watching(every="1m"), "spec.drift.watch.every", EVERY, id="a-look-a-minute"),
+    pytest.param(watching(every="48h"), "spec.drift.watch.every", EVERY, id="a-look-every-other-day"),
+    pytest.param(
+        {"slo": None, "drift": {"subject": "Ranking", "watch": {}}},
+        "spec.drift.watch",
+        ALONE,
+        id="a-ranking-that-is-compared-with-itself",
+    ),
 ]
 
 DEPLOYMENTS_ADMITTED = [
@@ -260,12 +322,32 @@ MONITORS_ADMITTED = [
         ),
         id="performance-in-full",
     ),
+    pytest.param(evaluation(), id="evaluation-by-default"),
+    pytest.param(
+        evaluation(
+            "NDCG",
+            data={"uri": "models:/fraud@champion/golden.parquet", "digest": f"sha256:{'0' * 64}"},
+            limits={"min": "${least}"},
+            compare={"maxDegradation": "0.02"},
+            group="query",
+            slices=["country", "channel"],
+            top=5,
+            timeout="6h",
+        ),
+        id="evaluation-in-full",
+    ),
+    pytest.param(
+        evaluation(data={"uri": "runs:/abc/golden/a.csv"}, batch=1000, timeout="1m"), id="evaluation-of-a-run"
+    ),
+    pytest.param(evaluation(data={"uri": "mlflow-artifacts:/7/a.jsonl"}), id="evaluation-of-an-artifact"),
     pytest.param(webhook(), id="webhook-by-default"),
     pytest.param(webhook("http://a", timeout="60s", interval="1h"), id="webhook"),
     pytest.param({"slo": {"window": "1s"}}, id="the-shortest-window"),
     pytest.param({"slo": {"window": "24h"}}, id="the-longest-window"),
     pytest.param({"slo": None, "drift": {}}, id="drift-by-default"),
     pytest.param({"slo": None, "drift": {"minEffect": "0", "alpha": "0.5", "columns": ["a", "b"]}}, id="drift"),
+    pytest.param(watching(), id="drift-that-looks-on-by-default"),
+    pytest.param(watching(reference="168h", every="24h", alpha="0.05"), id="drift-that-looks-on"),
     pytest.param({"slo": None, "workload": {"maxRestarts": 0}}, id="workload"),
 ]
 

@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from sluice import __version__
 from sluice.api.sender import WeakKeyError, read_keys
+from sluice.core.examination import Equipment
 from sluice.edges import anchor, courier, metrics
 from sluice.edges.evidence import EvidenceReader
 from sluice.edges.kinds import MODEL_DEPLOYMENTS
@@ -107,6 +108,27 @@ def parser() -> argparse.ArgumentParser:
         default=environment("WEBHOOK_KEY", ""),
         help="file with the key that questions to webhooks are signed with (whsec_…); empty for no signature",
     )
+    option(
+        "--operator-image",
+        default=environment("OPERATOR_IMAGE", ""),
+        help="this image, with which evaluations fetch golden data and log runs; empty for no evaluations",
+    )
+    option(
+        "--monitor-image",
+        default=environment("MONITOR_IMAGE", ""),
+        help="image of sluice-monitor, with which evaluations ask golden data; empty for no evaluations",
+    )
+    option("--image-pull-policy", default=environment("IMAGE_PULL_POLICY", ""), help="of both, in evaluations")
+    option(
+        "--image-pull-secrets",
+        default=environment("IMAGE_PULL_SECRETS", ""),
+        help="names of Secrets for both, commas between; evaluations need them in the models' namespaces",
+    )
+    option(
+        "--storage-env",
+        default=environment("STORAGE_ENV", ""),
+        help="environment of what reads and writes artifacts in evaluations: a JSON list as in a container",
+    )
     option("--tick", type=float, default=float(environment("TICK", "5")), help="seconds between rounds of verdicts")
     option("--resync", type=float, default=float(environment("RESYNC", "300")), help="seconds between full lists")
     option("--workers", type=int, default=int(environment("WORKERS", "8")), help="reconciles at a time")
@@ -157,6 +179,7 @@ async def serve(options: argparse.Namespace, sealing: Sealing) -> NoReturn:
         sender_key=_read_sender_key(options.sender_keys),
         webhook_hosts=tuple(filter(None, options.webhook_hosts.split(","))),
         webhook_key=_webhook_key(options.webhook_key),
+        equipment=equipment_of(options),
         tick=options.tick,
         resync=options.resync,
         workers=options.workers,
@@ -205,6 +228,26 @@ def _webhook_key(path: str) -> Path | None:
     except courier.WebhookKeyError as error:
         sys.exit(f"webhook key: {error}")
     return Path(path)
+
+
+def equipment_of(options: argparse.Namespace) -> Equipment | None:
+    """What evaluations are made of; None without images. An environment that is none ends the process."""
+    if not (options.operator_image and options.monitor_image):
+        return None
+    try:
+        given = json.loads(options.storage_env or "[]")
+        if not all(isinstance(variable["name"], str) for variable in given):
+            raise TypeError("a name is a text")
+    except (ValueError, LookupError, TypeError) as error:
+        sys.exit(f"the storage environment is no JSON list of variables with names: {error!r}")
+    tracking = {"name": "MLFLOW_TRACKING_URI", "value": options.tracking_uri}
+    return Equipment(
+        operator_image=options.operator_image,
+        monitor_image=options.monitor_image,
+        pull_policy=options.image_pull_policy,
+        pull_secrets=tuple(filter(None, options.image_pull_secrets.split(","))),
+        environment=(tracking, *given),
+    )
 
 
 async def _lead(kube: Kube, options: argparse.Namespace, operate: Callable[[], Awaitable[None]]) -> None:

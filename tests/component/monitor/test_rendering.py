@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sluice.api.modelmonitor import PerformanceMetric, Task
+from sluice.api.measure import PerformanceMetric, Task
 from sluice.api.verdict import Verdict
 from sluice.monitor.comparison import ColumnKind, match_columns
 from sluice.monitor.contract import PerformanceAnswer, PerformanceRequest

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sluice.api.base import MAX_DURATION, Resource, format_duration, format_time, parse_duration, parse_time
+from sluice.api.measure import Limits
 from sluice.api.modeldeployment import ModelReference, Resources, Traffic
-from sluice.api.modelmonitor import Limits
 
 seconds = st.integers(0, int(MAX_DURATION.total_seconds())).map(lambda number: timedelta(seconds=number))
 

@@ -171,6 +171,24 @@ def test_why_of_what_was_rolled_back_is_its_verdict() -> None:
     assert [b.what for b in found] == ["Progressing: DriftDetected"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "verdict", "who"),
+    [
+        ("Evaluating", "Inconclusive", "wait until its Job has asked all golden data"),
+        ("EvaluationNotMade", "Error", "the model's team or the platform team, as it says"),
+        ("TooFewSamples", "Inconclusive", "wait for enough requests"),
+        ("SourceUnavailable", "Error", "the platform team: its source does not answer"),
+    ],
+)
+def test_why_says_who_helps_a_gate_that_cannot_tell(reason: str, verdict: str, who: str) -> None:
+    said = {"name": "golden", "verdict": verdict, "reason": reason, "message": "as it says"}
+    seen = examples.release(
+        {"phase": "Progressing", "candidateRevision": "fraud-r2", "monitors": [said]}, examples.revision(2)
+    )
+    (blocker,) = [b for b in blockers.find(seen, {}) if b.what == f"golden {verdict}"]
+    assert blocker.who == who
+
+
 def test_nothing_in_the_way_is_said() -> None:
     seen = examples.release(examples.HEALTHY, examples.revision(1, examples.PROMOTED))
     assert "nothing is in the way" in text(blockers.render(seen, blockers.find(seen, {})))

@@ -13,19 +13,21 @@ from datetime import UTC, datetime, timedelta
 
 from sluice.api.base import Condition
 from sluice.api.evidence import ModelEvidence
+from sluice.api.measure import Limits
 from sluice.api.modeldeployment import (
     GatewayReference,
     ModelDeploymentSpec,
     ModelDeploymentStatus,
     ModelReference,
     MonitorKind,
+    MonitorMode,
     MonitorUse,
     Rollout,
     Serving,
     Step,
     Traffic,
 )
-from sluice.api.modelmonitor import SLO, Drift, Limits, ModelMonitorSpec
+from sluice.api.modelmonitor import SLO, Drift, ModelMonitorSpec
 from sluice.api.modelrevision import ModelRevisionStatus, ResolvedModel
 from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.core import attachment
@@ -52,9 +54,21 @@ STARTING = Workload(WorkloadState.STARTING, "WorkloadStarting", "0 of 1 pods rea
 
 LEVEL = ModelMonitorSpec(slo=SLO(bad="bad", total="total", limits=Limits(max="0.01"), window=timedelta(seconds=10)))
 DRIFT = ModelMonitorSpec(drift=Drift())
+GOLDEN = ModelMonitorSpec.model_validate(
+    {
+        "evaluation": {
+            "data": {"uri": "s3://golden/scorer.parquet"},
+            "metric": "Accuracy",
+            "label": "truth",
+            "limits": {"min": "0.8"},
+            "compare": {"maxDegradation": "0.02"},
+        }
+    }
+)
 MONITORS = {
     (MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"): LEVEL,
     (MonitorKind.CLUSTER_MODEL_MONITOR, "prediction-drift"): DRIFT,
+    (MonitorKind.CLUSTER_MODEL_MONITOR, "golden"): GOLDEN,
 }
 
 EVIDENCE = ModelEvidence(observed_at=START, registered_by="dev", trained_by="dev")
@@ -96,6 +110,11 @@ def spec(version: str, **rollout: object) -> ModelDeploymentSpec:
         rollout=Rollout.model_validate(plan | rollout),
         monitors=[MonitorUse(name="error-rate"), MonitorUse(name="prediction-drift")],
     )
+
+
+def examined(stated: ModelDeploymentSpec, mode: MonitorMode = MonitorMode.GATE) -> ModelDeploymentSpec:
+    """The same with golden data, asked before there is any traffic."""
+    return stated.model_copy(update={"monitors": [*stated.monitors, MonitorUse(name="golden", mode=mode)]})
 
 
 def resolved(version: str) -> Resolved:
@@ -283,7 +302,8 @@ class Cluster:
                 self.results[name] = before[name]  # one conclusive answer to each look is enough
                 continue
             verdict = self.oracle(wanted, self.now)
-            if verdict.conclusive and wanted.look is not None:
+            over = wanted.look is not None and wanted.look.after_promotion and verdict is not Verdict.ERROR
+            if wanted.look is not None and (verdict.conclusive or over):
                 self.looked[name] = wanted.look
             kind = wanted.look.kind if wanted.look is not None else None
             self.results[name] = self.found(wanted, verdict).model_copy(update={"look": kind})
@@ -296,7 +316,7 @@ class Cluster:
             verdict=verdict,
             reason=f"Oracle{verdict}",
             window_start=self.now - window,
-            observed_at=self.now,
+            observed_at=wanted.look.due if wanted.look is not None and wanted.look.after_promotion else self.now,
         )
 
     # Time
@@ -350,7 +370,12 @@ class Cluster:
 
 def released(version: str = "1", **rollout: object) -> Cluster:
     """A cluster in which version 1 is stable."""
-    cluster = Cluster(spec(version, **rollout))
+    return serving(spec(version, **rollout))
+
+
+def serving(stated: ModelDeploymentSpec) -> Cluster:
+    """A cluster in which what is stated is stable."""
+    cluster = Cluster(stated)
     cluster.settle()
     cluster.run(120)
     assert cluster.status.phase == "Healthy", cluster.status.message

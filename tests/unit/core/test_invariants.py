@@ -14,14 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sluice.api.modeldeployment import OnDeadline
+from sluice.api.modeldeployment import ModelDeploymentSpec, OnDeadline
 from sluice.api.modelrevision import RevisionPhase
+from sluice.api.record import RecordKind
 from sluice.api.verdict import Verdict
 from sluice.core import lanes
 from sluice.core.plan import Plan
 from sluice.core.world import RouteIntent, Workload, WorkloadState
 from tests.unit.core.crashes import crashes
-from tests.unit.core.simulation import Cluster, Crash, released, spec, steps
+from tests.unit.core.simulation import Cluster, Crash, examined, released, serving, spec, steps
 
 PLANS = [
     steps("shadow 20s", "10 20s", "50 20s", "100"),
@@ -42,6 +43,8 @@ class Script:
     on_deadline: OnDeadline
     gateway_lag: int
     """Seconds until the gateway carries a route out."""
+    golden: bool
+    """Whether golden data is asked before there is any traffic."""
 
 
 scripts = st.builds(
@@ -58,6 +61,7 @@ scripts = st.builds(
     plan=st.integers(0, len(PLANS) - 1),
     on_deadline=st.sampled_from(list(OnDeadline)),
     gateway_lag=st.sampled_from([0, 1, 7, 45]),
+    golden=st.booleans(),
 )
 
 
@@ -72,6 +76,7 @@ class Watcher:
         self._weights_are_whole(cluster.route)
         self._nothing_is_routed_to_a_missing_workload(cluster)
         self._lanes_change_hands_only_without_traffic(cluster.route, cluster.carried_out)
+        self._golden_data_comes_before_traffic(cluster)
         self._rises_are_earned(cluster)
 
     def _weights_are_whole(self, route: RouteIntent | None) -> None:
@@ -92,6 +97,14 @@ class Watcher:
             if wanted.revision != live.revision:
                 assert live.weight == lanes.SLIVER, f"{live} is to become {wanted}"
 
+    def _golden_data_comes_before_traffic(self, cluster: Cluster) -> None:
+        for name, revision in cluster.revisions.items():
+            asked = any(use.name == "golden" for use in revision.spec.monitors)
+            routed = cluster.share(name) > 0 or revision.status.lane is not None
+            if asked and routed:
+                said = [r.message for r in revision.status.records if r.kind is RecordKind.VERDICT_GIVEN]
+                assert any(message.startswith("golden Pass") for message in said), f"{name} is in the route"
+
     def _rises_are_earned(self, cluster: Cluster) -> None:
         for name, revision in cluster.revisions.items():
             before, after = self.shares.get(name, 0.0), cluster.share(name)
@@ -108,13 +121,18 @@ def rollout(plan: int, on_deadline: OnDeadline) -> dict[str, object]:
     return {"steps": PLANS[plan], "progress_deadline": timedelta(minutes=5), "on_deadline": on_deadline}
 
 
+def stated(version: str, plan: int, on_deadline: OnDeadline, *, golden: bool) -> ModelDeploymentSpec:
+    plain = spec(version, **rollout(plan, on_deadline))
+    return examined(plain) if golden else plain
+
+
 @cache
-def first_release(plan: int, on_deadline: OnDeadline) -> Cluster:
-    return released("1", **rollout(plan, on_deadline))
+def first_release(plan: int, on_deadline: OnDeadline, *, golden: bool) -> Cluster:
+    return serving(stated("1", plan, on_deadline, golden=golden))
 
 
 def play(script: Script) -> Cluster:
-    cluster = first_release(script.plan, script.on_deadline).fork()
+    cluster = first_release(script.plan, script.on_deadline, golden=script.golden).fork()
     cluster.program_after = timedelta(seconds=script.gateway_lag)
     cluster.on_write = Watcher()
     for tick, verdict in enumerate(script.verdicts):
@@ -124,7 +142,7 @@ def play(script: Script) -> Cluster:
         if tick in script.broken and (candidate := cluster.status.candidate_revision):
             cluster.broken[candidate] = Workload(WorkloadState.FAILED, "CrashLoopBackOff", "exit code 1")
         if tick in script.edits:
-            cluster.ask(spec(script.edits[tick], **rollout(script.plan, script.on_deadline)))
+            cluster.ask(stated(script.edits[tick], script.plan, script.on_deadline, golden=script.golden))
         cluster.tick()
         standing = [r.status.lane for r in cluster.revisions.values() if r.status.lane is not None]
         assert len(standing) == len(set(standing)), "two revisions in one lane"
@@ -171,7 +189,8 @@ def in_mid_release() -> Cluster:
 
 def scenario(name: str) -> Cluster:
     """A whole story, from nothing: first release, then what the name says."""
-    return Cluster(spec("1"), on_write=None if name == "first release" else Watcher())
+    wanted = examined(spec("1")) if name in EXAMINED else spec("1")
+    return Cluster(wanted, on_write=None if name == "first release" else Watcher())
 
 
 def tell(cluster: Cluster, name: str) -> None:
@@ -180,7 +199,9 @@ def tell(cluster: Cluster, name: str) -> None:
     cluster.run(120)
     if name == "first release":
         return
-    cluster.ask(spec("2"))
+    cluster.ask(examined(spec("2")) if name in EXAMINED else spec("2"))
+    if name == "failed golden data":
+        cluster.oracle = lambda _e, _n: Verdict.FAIL
     if name == "superseded":
         cluster.run(90)
         cluster.ask(spec("3"))
@@ -199,7 +220,8 @@ def outcome(cluster: Cluster) -> tuple[object, ...]:
     return cluster.status.phase, cluster.status.stable_revision, phases, cluster.route, sorted(cluster.created)
 
 
-STORIES = ["first release", "promoted", "rolled back", "superseded", "returned"]
+EXAMINED = ["passed golden data", "failed golden data"]
+STORIES = ["first release", "promoted", "rolled back", "superseded", "returned", *EXAMINED]
 
 
 @pytest.mark.no_cover

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from sluice.api.measure import PerformanceMetric
 from sluice.api.modeldeployment import MonitorUse
-from sluice.api.modelmonitor import ModelMonitorSpec, PerformanceMetric
+from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import reasons
 from sluice.core.plan import Evaluation

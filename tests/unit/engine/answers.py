@@ -35,10 +35,11 @@ class PlayedPrometheus:
 
 @dataclass
 class PlayedAsker:
-    """Gives one verdict to everyone, or raises: webhooks, or who knows of performance."""
+    """Gives one verdict to everyone, or raises: webhooks, who knows of performance, or the Jobs of evaluations."""
 
     verdict: Verdict | Exception = Verdict.PASS
     asked: list[Evaluation] = field(default_factory=list)
+    message: str = ""
 
     async def judge(self, wanted: Evaluation, now: datetime) -> MonitorResult:
         self.asked.append(wanted)
@@ -48,6 +49,7 @@ class PlayedAsker:
             name=wanted.use.name,
             verdict=self.verdict,
             reason="Played",
+            message=self.message,
             mode=wanted.use.mode,
             window_start=wanted.since,
             observed_at=now,

@@ -243,7 +243,7 @@ class Engine:
         self.judge = PlayedJudge()
         self.rules = Rules(self.judge, self.queue.add, self.seconds)
         actor = Actor(self.store, kube, None, refusals, lambda _key, event: self.told.append(event))
-        self.webhooks, self.performance = PlayedAsker(), PlayedAsker()
+        self.webhooks, self.performance, self.examinations = PlayedAsker(), PlayedAsker(), PlayedAsker()
         self.post = PlayedPost()
         self.hooks = Hooks(self.post, self.queue.add, lambda _key, event: self.told.append(event), pause=0)
         self.evaluator = Evaluator(
@@ -254,6 +254,7 @@ class Engine:
             lambda _key, _revision: [],
             self.webhooks,
             self.performance,
+            self.examinations,
         )
         self.sealer = Sealer(
             store=self.store,

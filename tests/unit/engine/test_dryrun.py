@@ -112,6 +112,14 @@ async def test_one_that_asks_prometheus_nothing_is_ready(dry_run: DryRun, kube: 
     assert ready(kube)["reason"] == "NothingToQuery"
 
 
+@pytest.mark.parametrize(("limit", "reason"), [("0.8", "NothingToQuery"), ("${least}", "QueryFailed")])
+async def test_the_limits_of_an_evaluation_are_tried(dry_run: DryRun, kube: FakeKube, limit: str, reason: str) -> None:
+    golden = {"uri": "s3://golden/fraud.parquet"}
+    monitor(kube, evaluation={"data": golden, "metric": "Accuracy", "label": "truth", "limits": {"min": limit}})
+    await dry_run.all(KIND, again=False)
+    assert ready(kube)["reason"] == reason
+
+
 async def test_one_that_cannot_be_read_says_why(dry_run: DryRun, kube: FakeKube) -> None:
     monitor(kube, slo={"total": 7})
     await dry_run.all(KIND, again=False)

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from sluice.api.measure import Limits
 from sluice.api.modeldeployment import MonitorUse
-from sluice.api.modelmonitor import SLO, Drift, Limits, ModelMonitorSpec
+from sluice.api.modelmonitor import SLO, Drift, ModelMonitorSpec
 from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.core import slo
 from sluice.core.looks import Look
@@ -63,7 +64,7 @@ class Rounds:
         self.prometheus = PlayedPrometheus(answers={"sum by (namespace, revision) (all)": [requests(100)]})
         self.drift = PlayedDrift()
         self.woken: list[Key] = []
-        self.webhooks, self.performance = PlayedAsker(), PlayedAsker()
+        self.webhooks, self.performance, self.examinations = PlayedAsker(), PlayedAsker(), PlayedAsker()
         self.evaluator = Evaluator(
             self.prometheus,
             self.drift,
@@ -72,6 +73,7 @@ class Rounds:
             lambda _key, _name: [],
             self.webhooks,
             self.performance,
+            self.examinations,
         )
 
     async def tick(self) -> list[Key]:
@@ -259,6 +261,30 @@ async def test_performance_is_asked_once_an_interval_of_who_knows_the_labels(rou
     for _ in range(9):  # of 5 s
         await rounds.tick()
     assert (len(rounds.performance.asked), rounds.webhooks.asked) == (3, [])
+    assert rounds.verdict() is Verdict.PASS
+
+
+GOLDEN = ModelMonitorSpec.model_validate(
+    {
+        "evaluation": {
+            "data": {"uri": "s3://golden/fraud.parquet"},
+            "metric": "MAE",
+            "label": "truth",
+            "limits": {"max": "1"},
+        }
+    }
+)
+
+
+async def test_the_job_of_an_evaluation_is_looked_at_each_round_and_told_of_when_it_has_news(rounds: Rounds) -> None:
+    rounds.examinations.verdict = Verdict.INCONCLUSIVE
+    rounds.evaluator.want(KEY, (evaluation(GOLDEN),))
+    assert [await rounds.tick() for _ in range(3)] == [[KEY], [], []]
+    assert (len(rounds.examinations.asked), rounds.webhooks.asked) == (3, [])
+    rounds.examinations.message = "ask: ImagePullBackOff"
+    assert await rounds.tick() == [KEY]
+    rounds.examinations.verdict = Verdict.PASS
+    assert await rounds.tick() == [KEY]
     assert rounds.verdict() is Verdict.PASS
 
 

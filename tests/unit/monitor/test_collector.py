@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sluice.api.sender import evaluation_prefix
 from sluice.monitor.cloudevents import Event, Key, read_event
 from sluice.monitor.collector import Collector
+from sluice.monitor.senders import Senders
 from sluice.monitor.store import Store
 from sluice.monitor.telemetry import Metrics
 
@@ -23,12 +25,17 @@ REQUEST, RESPONSE = b'{"instances":[[1,2]]}', b'{"predictions":[3]}'
 class Bench:
     """A collector with its store, its metrics and a clock that is set by hand."""
 
-    def __init__(self, *, max_series: int = 100, max_events: int = 1_000) -> None:
+    def __init__(self, *, max_series: int = 100, max_events: int = 1_000, keys: Path | None = None) -> None:
         self.now = NOW
         self.metrics = Metrics()
         self.store = Store(bucket_seconds=10, bucket_rows=1_000, max_series=max_series, max_bytes=1 << 20, seed=0)
         self.collector = Collector(
-            self.store, self.metrics, pair_timeout=30, clock=lambda: self.now, max_events=max_events
+            self.store,
+            self.metrics,
+            Senders(keys),
+            pair_timeout=30,
+            clock=lambda: self.now,
+            max_events=max_events,
         )
 
     def send(
@@ -126,6 +133,32 @@ def test_an_inference_that_gives_no_row_is_counted(
     tally = bench.store.window(Key("models", "m-r1"), 0).tally
     assert (tally.paired, getattr(tally, count)) == (2, 1)
     assert bench.store.rows == 1
+
+
+def test_golden_rows_are_no_traffic(bench: Bench) -> None:
+    """Neither what a model answers to them nor that it does not."""
+    bench.infer("a", request_id="sluice-evaluation-0")
+    bench.infer("b", response=b'{"error":"no"}', request_id="sluice-evaluation-1")
+    bench.send("c", body=REQUEST, request=True, request_id="sluice-evaluation-2")
+    bench.infer("d", request_id="d")
+    bench.now += 31
+    bench.collector.expire()
+    tally = bench.store.window(Key("models", "m-r1"), 0).tally
+    assert (tally.paired, tally.unreadable, tally.failed) == (1, 0, 0)
+    assert bench.store.rows == 1
+    assert bench.metric("evaluation_requests_total") == 3
+
+
+def test_where_senders_are_known_nobody_has_requests_left_out_by_a_name(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("a" * 64)
+    bench = Bench(keys=keys)
+    bench.infer("a", request_id="sluice-evaluation-0")
+    bench.infer("b", request_id=evaluation_prefix(b"a" * 64, "others") + "0")
+    bench.infer("c", request_id=evaluation_prefix(b"b" * 64, "models") + "0")
+    bench.infer("d", request_id=evaluation_prefix(b"a" * 64, "models") + "0")
+    assert bench.store.rows == 3
+    assert bench.metric("evaluation_requests_total") == 1
 
 
 def test_rows_of_a_mirrored_request_bear_the_same_request_at_both_revisions(bench: Bench) -> None:

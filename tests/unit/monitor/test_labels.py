@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.api.modelmonitor import PerformanceMetric
+from sluice.api.measure import PerformanceMetric
 from sluice.api.verdict import Verdict
 from sluice.monitor import labels as module
 from sluice.monitor import spool

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics
 
-from sluice.api.modelmonitor import PerformanceMetric
+from sluice.api.measure import PerformanceMetric
 from sluice.api.verdict import Verdict
 from sluice.monitor.cloudevents import Key
 from sluice.monitor.origin import Origins

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sluice import termination
 from sluice.core import workload
 from sluice.storage import __main__ as command
 from sluice.storage.registry import DigestMismatchError, Registry
@@ -19,7 +20,7 @@ DIGEST = f"sha256:{'a' * 64}"
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "termination-log"
     path.touch()
-    monkeypatch.setattr(command, "TERMINATION_LOG", path)
+    monkeypatch.setattr(termination, "LOG", path)
     monkeypatch.setattr(command, "_set_environment", lambda scratch: None)
     monkeypatch.setattr(Registry, "by_version", lambda *_: SimpleNamespace())
     return path

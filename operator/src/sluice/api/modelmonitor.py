@@ -9,29 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from sluice.api.base import URL, Conditions, Decimal, Duration, Resource, Text
-from sluice.api.markers import SET, Matching, Rule
+from sluice.api.evaluation import READ_EVERY, Evaluation
+from sluice.api.markers import SET, Rule
+from sluice.api.measure import Limit, Limits, Measure
 
 Query = Annotated[str, Field(min_length=1, max_length=4096)]
-Limit = Annotated[
-    str,
-    Field(min_length=1, max_length=64),
-    Matching(
-        "^(-?[0-9]+([.][0-9]+)?(e-?[0-9]+)?|[$][{][A-Za-z][A-Za-z0-9_]*[}])$",
-        'must be a number in quotes, such as "0.05", or a parameter, such as "${maxMs}"',
-    ),
-]
-"""A number, or a parameter such as ``${maxMs}``."""
-
-
-class Limits(Resource):
-    """Absolute limits of a value."""
-
-    rules = (Rule("has(self.max) || has(self.min)", "give max, min or both"),)
-
-    max: Limit | None = None
-    """The value must not exceed this."""
-    min: Limit | None = None
-    """The value must not fall below this."""
 
 
 class Comparison(Resource):
@@ -106,6 +88,38 @@ class DriftSubject(StrEnum):
     RANKING = "Ranking"
 
 
+class DriftWatch(Resource):
+    """After the promotion, what serves is compared with itself: its latest rows with those of its first time.
+
+    Needs spec.watch in the deployment.
+    """
+
+    rules = (
+        Rule(
+            "duration(self.reference) >= duration('10m') && duration(self.reference) <= duration('168h')",
+            "must be between 10m and 168h: whole days where traffic has a daily rhythm",
+            field=".reference",
+        ),
+        Rule(
+            "duration(self.every) >= duration('5m') && duration(self.every) <= duration('24h')",
+            "must be between 5m and 24h: a look sees the rows of as long a time",
+            field=".every",
+        ),
+        Rule(
+            "double(self.alpha) > 0.0 && double(self.alpha) <= 0.5",
+            'must be above "0" and at most "0.5", such as "0.01"',
+            field=".alpha",
+        ),
+    )
+
+    reference: Duration = timedelta(hours=24)
+    """The rows of the first so long after the promotion are what later ones are compared with."""
+    every: Duration = timedelta(hours=1)
+    """How often is looked, and how far back a look sees."""
+    alpha: Decimal = "0.01"
+    """The false-alarm budget of a day, spread evenly over its looks and columns."""
+
+
 class Drift(Resource):
     """Does the candidate behave like the stable revision, on the same window of live traffic?"""
 
@@ -125,6 +139,11 @@ class Drift(Resource):
             'must be above "0" and at most "0.5", such as "0.01"',
             field=".alpha",
         ),
+        Rule(
+            "!has(self.watch) || self.subject != 'Ranking'",
+            "goes with subject Prediction or Inputs: a Ranking needs two revisions that answer the same requests",
+            field=".watch",
+        ),
     )
 
     subject: DriftSubject = DriftSubject.PREDICTION
@@ -143,6 +162,8 @@ class Drift(Resource):
     """The false-alarm budget of a whole rollout, spent over its looks and columns."""
     columns: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=512), SET] = []
     """The columns compared; empty means all."""
+    watch: DriftWatch | None = None
+    """Look on after the promotion, too, with a budget of its own; absent, the monitor says nothing then."""
 
 
 class Workload(Resource):
@@ -184,83 +205,14 @@ class Webhook(Resource):
     """How long an answer stands before it is asked again. At the beginning of a step it is asked at once."""
 
 
-class Task(StrEnum):
-    """What a model is for, as Evidently's presets tell them apart."""
-
-    CLASSIFICATION = "Classification"
-    REGRESSION = "Regression"
-    RANKING = "Ranking"
-
-
-class PerformanceMetric(StrEnum):
-    """How good answers are, held against the truth."""
-
-    ACCURACY = "Accuracy"
-    PRECISION = "Precision"
-    RECALL = "Recall"
-    F1 = "F1"
-    ROC_AUC = "ROCAUC"
-    LOG_LOSS = "LogLoss"
-    BRIER_SCORE = "BrierScore"
-    MAE = "MAE"
-    RMSE = "RMSE"
-    R2 = "R2"
-    MEAN_ERROR = "MeanError"
-    NDCG = "NDCG"
-    PRECISION_AT_K = "PrecisionAtK"
-    MRR = "MRR"
-
-    @property
-    def task(self) -> Task:
-        """Whose metric it is."""
-        if self in (self.MAE, self.RMSE, self.R2, self.MEAN_ERROR):
-            return Task.REGRESSION
-        return Task.RANKING if self in (self.NDCG, self.PRECISION_AT_K, self.MRR) else Task.CLASSIFICATION
-
-    @property
-    def of_probability(self) -> bool:
-        """Whether the answer it needs is a probability."""
-        return self in (self.ROC_AUC, self.LOG_LOSS, self.BRIER_SCORE)
-
-    @property
-    def more_is_better(self) -> bool:
-        """Whether a greater value is a better one."""
-        return self not in (self.LOG_LOSS, self.BRIER_SCORE, self.MAE, self.RMSE, self.MEAN_ERROR)
-
-
-class Degradation(Resource):
-    """How much worse than the stable revision the candidate may be, by the labels of the same window."""
-
-    max_degradation: Limit
-    """In the metric's unit: "0.02" is two points of Accuracy lower, or an MAE that is 0.02 higher."""
-
-
-class Performance(Resource):
+class Performance(Measure):
     """How good are the answers, by labels that arrive later?
 
     Labels are posted to sluice-monitor, with the id of the request that each is of: ``kubectl sluice labels --help``.
     """
 
     rules = (
-        Rule("has(self.limits) || has(self.compare)", "give limits, compare or both: without one nothing can fail"),
-        Rule(
-            "!(self.metric in ['Precision', 'Recall', 'F1', 'ROCAUC', 'LogLoss', 'BrierScore']) || has(self.positive)",
-            'give the positive class, such as positive: "1": this metric is of one class',
-        ),
-        Rule(
-            "!has(self.threshold) || has(self.positive)",
-            "a threshold is for a probability of the positive class: give positive, too",
-        ),
-        Rule(
-            "!has(self.threshold) || (double(self.threshold) >= 0.0 && double(self.threshold) <= 1.0)",
-            'must be between "0" and "1", such as "0.5"',
-            field=".threshold",
-        ),
-        Rule(
-            "double(self.confidence) >= 0.5 && double(self.confidence) < 1.0",
-            'must be at least "0.5" and below "1", such as "0.99"',
-            field=".confidence",
-        ),
+        *Measure.rules,
         Rule(
             "duration(self.window) >= duration('1m') && duration(self.window) <= duration('2160h')",
             "must be between 1m and 2160h",
@@ -273,39 +225,23 @@ class Performance(Resource):
         ),
     )
 
-    metric: PerformanceMetric
-    """Accuracy, Precision, Recall, F1, ROCAUC, LogLoss and BrierScore are for classes; MAE, RMSE, R2 and MeanError for
-    numbers; NDCG, PrecisionAtK and MRR for models that rank the rows of a request by a score."""
-    prediction: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    """The column of the answer that is held against the label; needed where it has several."""
-    positive: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    """The class that is looked for, as the label names it."""
-    threshold: Decimal | None = None
-    """Where the answer is a probability: from here on it is the positive class. For Accuracy, Precision, Recall, F1."""
-    top: Annotated[int, Field(ge=1, le=1_000)] = 10
-    """Ranking only: how many of a request's rows, the highest scores first, are looked at."""
     min_labels: Annotated[int, Field(ge=10, le=20_000)] = 200
     """Fewer labelled answers than this are Inconclusive."""
     window: Duration = timedelta(hours=24)
     """Labels that arrived within this time count, however long ago the request was."""
     interval: Duration = timedelta(minutes=1)
     """How long a verdict stands before the next."""
-    limits: Limits | None = None
-    """Absolute limits of the metric."""
-    compare: Degradation | None = None
-    """Limits relative to the stable revision."""
-    confidence: Decimal = "0.9999"
-    """How sure it must be that a limit is exceeded, for one verdict at one limit, to fail."""
 
 
 class ModelMonitorSpec(Resource):
-    """Exactly one of slo, drift, workload, webhook or performance."""
+    """Exactly one of slo, drift, workload, webhook, performance or evaluation."""
 
     rules = (
         Rule(
-            "[has(self.slo), has(self.drift), has(self.workload), has(self.webhook), has(self.performance)]"
-            ".exists_one(given, given)",
-            "a monitor is exactly one of slo, drift, workload, webhook or performance; make one monitor for each",
+            "[has(self.slo), has(self.drift), has(self.workload), has(self.webhook), has(self.performance),"
+            " has(self.evaluation)].exists_one(given, given)",
+            "a monitor is exactly one of slo, drift, workload, webhook, performance or evaluation; make one monitor "
+            "for each",
         ),
         Rule(
             "!has(self.parameters) || self.parameters.all(name, name.matches('^[A-Za-z][A-Za-z0-9_]*$'))",
@@ -333,10 +269,14 @@ class ModelMonitorSpec(Resource):
     """What a service of your own says."""
     performance: Performance | None = None
     """How good the answers are, by labels that arrive later."""
+    evaluation: Evaluation | None = None
+    """How good the answers to golden rows are, before there is any traffic."""
 
     @property
     def interval(self) -> timedelta | None:
         """How long a verdict stands before the next; None where it is read at every round, or once a look."""
+        if self.evaluation is not None:
+            return READ_EVERY
         asked = self.webhook or self.performance
         return asked.interval if asked is not None else None
 

@@ -5,7 +5,8 @@ puts a token into each revision's URL that only someone with the key can make. I
 another revision: whoever may read one InferenceService, or its pods' logs, learns that one's token only.
 
 Whoever sends labels has a token likewise, for all revisions of a namespace: labels are known by the request, not by who
-answered it.
+answered it. And so have the questions of an evaluation, in their request ids: what a model answers to golden rows is no
+traffic, and nobody else may have his requests left out.
 """
 
 from __future__ import annotations
@@ -38,6 +39,18 @@ def labels_path(key: bytes | None, namespace: str) -> str:
     """Where labels for a namespace are posted; without a key no token is asked for."""
     path = f"/v1/labels/{namespace}"
     return path if key is None else f"{path}/{labels_token(key, namespace)}"
+
+
+EVALUATION = "sluice-evaluation-"
+"""How the request ids of evaluations begin."""
+
+
+def evaluation_prefix(key: bytes | None, namespace: str) -> str:
+    """What stands before the number in the request ids of evaluations in a namespace: at most 43 characters."""
+    if key is None:
+        return EVALUATION
+    token = _token(key, f"sluice evaluation\n{namespace}")
+    return f"{EVALUATION}{token}-"
 
 
 def _token(key: bytes, text: str) -> str:

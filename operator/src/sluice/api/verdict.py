@@ -35,6 +35,10 @@ class LookKind(StrEnum):
     """Gross failure, in mid-hold. It can fail a release, and lets nothing pass."""
     PLANNED = "Planned"
     """The look when the hold ends, which must pass."""
+    REFERENCE = "Reference"
+    """After the promotion: what later looks compare with is collected. It finds nothing out."""
+    WATCH = "Watch"
+    """After the promotion: what serves is compared with its own first time."""
 
 
 class Evidence(Resource):

@@ -14,9 +14,10 @@ from sluice.api.base import ConditionStatus
 from sluice.api.governance import ApprovalState, ControlResult, ControlVerdict
 from sluice.api.governancepolicy import Mode
 from sluice.api.modeldeployment import Phase
-from sluice.api.verdict import Verdict
+from sluice.api.verdict import MonitorResult, Verdict
 from sluice.cli.palette import BAD, DIM, OK, WAIT, line
 from sluice.cli.release import Release
+from sluice.core import reasons
 
 _TOLD = ("Ready", "ModelResolved", "Progressing", "MonitorsPassing")
 _HARMLESS = {"RevisionPromoted", "Holding", "NoMonitors", "AllPassing", "NotEvaluated", "Serving"}
@@ -188,11 +189,19 @@ def _monitors(release: Release) -> list[Blocker]:
         Blocker(
             f"{m.name} {m.verdict}",
             m.message or m.reason,
-            "wait for enough requests"
-            if m.verdict is Verdict.INCONCLUSIVE
-            else "the platform team: its source does not answer",
+            _helps(m),
             f"kubectl sluice promote {where} --reason … --ticket …",
             stops=False,
         )
         for m in waiting
     ]
+
+
+def _helps(result: MonitorResult) -> str:
+    if result.reason == reasons.EVALUATING:
+        return "wait until its Job has asked all golden data"
+    if result.reason == reasons.EVALUATION_NOT_MADE:
+        return "the model's team or the platform team, as it says"
+    if result.verdict is Verdict.INCONCLUSIVE:
+        return "wait for enough requests"
+    return "the platform team: its source does not answer"

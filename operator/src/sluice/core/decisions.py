@@ -17,9 +17,10 @@ from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind, SeenDecision
 from sluice.core import gates, identity, reasons, rollback, steps
 from sluice.core.draft import Draft
+from sluice.core.gates import Judgement
 from sluice.core.governance.facts import Decision
 from sluice.core.governance.review import COUNTS
-from sluice.core.world import Revision
+from sluice.core.world import Revision, WorkloadState
 
 MOST = 128
 """Decisions that one release takes."""
@@ -165,13 +166,8 @@ def _resume(draft: Draft, decision: Decision, revision: Revision) -> None:
 
 
 def _promote(draft: Draft, decision: Decision, revision: Revision) -> None:
-    moving = revision.phase in (RevisionPhase.PROGRESSING, RevisionPhase.PAUSED)
-    plan = steps.release_plan(revision, draft.stable)
-    index = revision.status.step
-    if not moving or index is None or revision.status.step_started_at() is None:
-        message = f"{revision.name} is {revision.phase} and takes no step; promote it once it does"
-        raise Refusal(reasons.NOT_POSSIBLE, message)
-    judgement = gates.judge(draft.world, revision, plan[index], draft.stable, draft.now)
+    examined = _examined(draft, revision)
+    judgement = examined or _judged(draft, revision)
     if (failure := judgement.failure) is not None:
         raise Refusal(reasons.NOT_POSSIBLE, f"{failure.name} fails, which takes the traffic back: {failure.message}")
     review = draft.review(revision)
@@ -181,11 +177,40 @@ def _promote(draft: Draft, decision: Decision, revision: Revision) -> None:
         message = f"its gates can be passed by, its governance cannot: {obstacles[0].message}"
         raise Refusal(reasons.APPROVALS_MISSING, message)
     revision = draft.go_on(_accept(draft, decision, revision))
+    if examined is not None:  # the gates of its steps are still before it
+        message = f"it may take its steps without {', '.join(r.name for r in examined.awaited)}, says {_who(decision)}"
+        draft.enter(revision, RevisionPhase.PENDING, reasons.PROMOTED_BY_PERSON, message)
+        draft.say(reasons.PROMOTED_BY_PERSON, f"{revision.name}: {message}", revision, warn=True)
+        return
     message = f"promoted past its gates by {_who(decision)}"
     revision = draft.enter(revision, RevisionPhase.PROGRESSING, reasons.PROMOTED_BY_PERSON, message)
-    if index < len(plan) - 1:
+    plan = steps.release_plan(revision, draft.stable)
+    if revision.status.step != len(plan) - 1:
         draft.open_step(draft.close_step(revision), len(plan) - 1, plan[-1].weight)
     draft.say(reasons.PROMOTED_BY_PERSON, f"{revision.name}: {message}", revision, warn=True)
+
+
+def _examined(draft: Draft, revision: Revision) -> Judgement | None:
+    """What golden data says of it, if that is what it waits for."""
+    ready = draft.world.workload(revision).state is WorkloadState.READY
+    if not ready or not revision.in_progress or revision.status.lane is not None or hurried(revision):
+        return None
+    judgement = gates.examined(draft.world, revision, draft.stable)
+    return judgement if judgement.awaited else None
+
+
+def _judged(draft: Draft, revision: Revision) -> Judgement:
+    """What the gauges say of it at its step.
+
+    Raises:
+        Refusal: it takes none.
+    """
+    step = steps.current(revision, draft.stable)
+    moving = revision.phase in (RevisionPhase.PROGRESSING, RevisionPhase.PAUSED)
+    if not moving or step is None or revision.status.step_started_at() is None:
+        message = f"{revision.name} is {revision.phase} and takes no step; promote it once it does"
+        raise Refusal(reasons.NOT_POSSIBLE, message)
+    return gates.judge(draft.world, revision, step, draft.stable, draft.now)
 
 
 def _abort(draft: Draft, decision: Decision, revision: Revision) -> None:

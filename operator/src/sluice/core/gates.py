@@ -43,9 +43,23 @@ class Judgement:
         return next((result for result in self.gating if result.verdict is Verdict.FAIL), None)
 
     @property
+    def awaited(self) -> tuple[MonitorResult, ...]:
+        """What a release waits for before it has any traffic: a gate until it has passed, others until they spoke."""
+        return tuple(
+            result
+            for result in self.results
+            if (result.verdict is not Verdict.PASS if result.mode == MonitorMode.GATE else unfinished(result))
+        )
+
+    @property
     def waiting_for(self) -> tuple[str, ...]:
         """The names of the deciding monitors that have not passed yet."""
         return tuple(result.name for result in self.gating if result.verdict is not Verdict.PASS)
+
+
+def unfinished(result: MonitorResult) -> bool:
+    """Whether golden data is still being asked."""
+    return result.reason == reasons.EVALUATING
 
 
 def judge(world: World, revision: Revision, step: PlannedStep, stable: Revision | None, now: datetime) -> Judgement:
@@ -89,12 +103,17 @@ def judge_workload(world: World, revision: Revision, now: datetime, *, exposed: 
         verdict, message = Verdict.FAIL, f"no pod answers its share of the traffic: {message}"
     elif workload.state is WorkloadState.READY:
         verdict, reason, message = Verdict.PASS, reasons.WORKLOAD_READY, "all pods are ready"
-    elif revision.status.lane is None and now - asked_for(revision) > limits.start_timeout:
+    elif not _started(revision) and now - asked_for(revision) > limits.start_timeout:
         verdict = Verdict.FAIL
         message = f"not ready after {int(limits.start_timeout.total_seconds())} s: {message}"
     return MonitorResult(
         name=use.name, verdict=verdict, reason=reason, message=message, mode=MonitorMode.GATE, observed_at=now
     )
+
+
+def _started(revision: Revision) -> bool:
+    """Whether its workload was ready before: it has a lane, or golden data was asked of it."""
+    return revision.status.lane is not None or revision.status.reason == reasons.EVALUATING
 
 
 def asked_for(revision: Revision) -> datetime:
@@ -142,6 +161,38 @@ def _unmeasured(use: MonitorUse, reason: str, message: str) -> MonitorResult:
     return MonitorResult(name=use.name, verdict=Verdict.INCONCLUSIVE, reason=reason, message=message, mode=use.mode)
 
 
+def examined(world: World, revision: Revision, stable: Revision | None) -> Judgement:
+    """What golden data says of a revision that has no traffic yet.
+
+    A gate that nobody has defined counts here, too: it may be one that must pass before there is any.
+    """
+    results: list[MonitorResult] = []
+    for use in revision.spec.monitors:
+        monitor = world.monitor(use)
+        if monitor is None:
+            results.append(missing_monitor(use))
+        elif steps.examines(monitor, use, stable):
+            found = world.results.get((revision.name, use.name))
+            since = _paired_since(revision, _beside(monitor, stable))
+            if found is None or found.observed_at is None or found.observed_at < since:
+                results.append(_unmeasured(use, reasons.EVALUATING, "golden data is about to be asked"))
+            else:
+                results.append(found.model_copy(update={"mode": use.mode}))
+    return Judgement(tuple(results))
+
+
+def _beside(monitor: ModelMonitorSpec, stable: Revision | None) -> Revision | None:
+    """Of whom golden data is asked, too. A stable revision that is broken must not keep what mends it from limits."""
+    compares = monitor.evaluation is not None and monitor.evaluation.compare is not None
+    return stable if compares else None
+
+
+def _paired_since(revision: Revision, stable: Revision | None) -> datetime:
+    """Since when these two could be compared: what was said before was said of another pair."""
+    promoted = stable.status.promoted_at if stable is not None else None
+    return max(asked_for(revision), promoted) if promoted is not None else asked_for(revision)
+
+
 def planned_looks(world: World, revision: Revision, judgement: Judgement) -> list[MonitorResult]:
     """What planned looks of drift monitors found at this step and is not on record yet."""
     drift = {use.name for use in revision.spec.monitors if (m := world.monitor(use)) is not None and m.drift}
@@ -154,9 +205,14 @@ def planned_looks(world: World, revision: Revision, judgement: Judgement) -> lis
 def evaluations(
     world: World, revisions: tuple[Revision, ...], revision: Revision, stable: Revision | None, now: datetime
 ) -> tuple[Evaluation, ...]:
-    """What must be measured for the revision's current step: levels all the time, drift when the hold ends."""
+    """What must be measured for the revision's current step: levels all the time, drift when the hold ends.
+
+    Before it has a lane: what golden data is to be asked, once its pods answer.
+    """
+    if revision.status.lane is None:
+        return _examinations(world, revision, stable)
     step, record = steps.current(revision, stable), revision.status.current_step()
-    if step is None or record is None or record.started_at is None or revision.status.lane is None:
+    if step is None or record is None or record.started_at is None:
         return ()
     wanted: list[Evaluation] = []
     for use in revision.spec.monitors:
@@ -187,6 +243,39 @@ def evaluations(
                 model=revision.spec.model,
                 born=asked_for(revision),
                 stable_born=asked_for(compare_with) if compare_with else None,
+            )
+        )
+    return tuple(wanted)
+
+
+def _examinations(world: World, revision: Revision, stable: Revision | None) -> tuple[Evaluation, ...]:
+    if world.workload(revision).state is not WorkloadState.READY:
+        return ()
+    wanted: list[Evaluation] = []
+    for use in revision.spec.monitors:
+        monitor = world.monitor(use)
+        if monitor is None or not steps.examines(monitor, use, stable):
+            continue
+        beside = _beside(monitor, stable)
+        since = _paired_since(revision, beside)
+        wanted.append(
+            Evaluation(
+                namespace=world.namespace,
+                deployment=world.name,
+                revision=revision.name,
+                use=use,
+                monitor=monitor,
+                since=since,
+                lane=0,  # it has none yet, and nothing is measured in the route
+                lane_clean_since=since,
+                stable=beside.name if beside else None,
+                stable_lane=None,
+                mirrored=False,
+                weight=0,
+                model=revision.spec.model,
+                born=asked_for(revision),
+                stable_born=asked_for(beside) if beside else None,
+                stable_model=beside.spec.model if beside else None,
             )
         )
     return tuple(wanted)

@@ -32,6 +32,11 @@ class Look:
     due: datetime
     kind: LookKind
 
+    @property
+    def after_promotion(self) -> bool:
+        """Whether it is at what serves. What it sees is over when it is due: asked again, it would say the same."""
+        return self.kind in (LookKind.REFERENCE, LookKind.WATCH)
+
 
 def plan(
     world: World, stated: list[Step], monitors: list[MonitorUse], stable: Revision | None

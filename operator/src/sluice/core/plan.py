@@ -95,6 +95,8 @@ class Evaluation:
     """When the revision was first wanted: what was answered before was answered by another of its name."""
     stable_born: datetime | None = None
     """The same of the one to compare with."""
+    stable_model: ResolvedModel | None = None
+    """What the one to compare with serves; stated where golden data is asked of both."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sluice.api.base import format_duration
+from sluice.api.modeldeployment import MonitorMode
 from sluice.core import reasons
 from sluice.core.steps import planned
 from sluice.core.world import Resolved, Resolving, World
@@ -32,6 +33,7 @@ def problems(world: World) -> Iterator[Problem]:
     yield from entrance(world)
     yield from _name(world)
     yield from _plan(world)
+    yield from _modes(world)
     yield from _model(world)
 
 
@@ -107,6 +109,21 @@ def _plan(world: World) -> Iterator[Problem]:
             reasons.MONITOR_NOT_FOUND,
             f"spec.monitors names {', '.join(missing)}, which does not exist; create it or correct the name "
             "(`kubectl get mmon,cmmon` lists those there are)",
+        )
+
+
+def _modes(world: World) -> Iterator[Problem]:
+    # Admission sees a use of a monitor without the monitor, and so cannot tell of which kind it is.
+    idle = sorted(
+        use.name
+        for use in world.spec.monitors
+        if use.mode is MonitorMode.WATCH and (monitor := world.monitor(use)) is not None and monitor.evaluation
+    )
+    if idle:
+        yield Problem(
+            reasons.INVALID_SPEC,
+            f"spec.monitors uses {', '.join(idle)} with mode Watch, but golden data is asked before a release has any "
+            "traffic, and never after; give mode Gate or Observe",
         )
 
 

@@ -2,7 +2,7 @@
 
 The states of a revision, and what moves it::
 
-                     spec asks for it              route shows its lane
+                     spec asks for it     golden data passes, route shows its lane
       (none) ───────────────────────► Pending ───────────────────────► Progressing ──► Promoted
                                          │        gates pass, hold over: next step ─┘      │
                                          │                                                 │ a newer one
@@ -10,9 +10,9 @@ The states of a revision, and what moves it::
                      the deadline passes                                                   ▼
       Superseded ◄── the spec asks for another before it was promoted             replaced, then retired
 
-Invariants, held by the property tests: shares sum to 100; a share never rises unless every gate passed on
-the step before; Inconclusive and Error move nothing; every release ends; a rollback goes to the revision
-that was promoted last.
+Invariants, held by the property tests: shares sum to 100; nothing has a share before golden data passes, where
+that is a gate; a share never rises unless every gate passed on the step before; Inconclusive and Error move
+nothing; every release ends; a rollback goes to the revision that was promoted last.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from sluice.core.gates import Judgement
 from sluice.core.rollback import end_late, past_deadline, roll_back
 from sluice.core.seal import better
 from sluice.core.steps import NO_HOLD, PlannedStep
-from sluice.core.world import Revision, WorkloadState
+from sluice.core.world import Revision, Workload, WorkloadState
 
 LANE_GRACE = timedelta(seconds=2)
 """How long a failed revision stands in its lane at one millionth before the lane is handed back."""
@@ -95,8 +95,8 @@ def progress(draft: Draft) -> None:
         return
     if target.phase is RevisionPhase.PROMOTED:
         _return_to(draft, target)
-    elif target.phase is RevisionPhase.PENDING:
-        _start(draft, target)
+    elif target.phase is RevisionPhase.PENDING or (target.in_progress and target.status.lane is None):
+        _start(draft, target)  # there, too, one that was paused before it had a lane
     elif target.in_progress:
         _hold(draft, target)
 
@@ -137,17 +137,24 @@ def _start(draft: Draft, revision: Revision) -> None:
         )
     workload = draft.world.workload(revision)
     judged = gates.judge_workload(draft.world, revision, draft.now)
+    examined = _examined(draft, revision)
+    awaited = () if decisions.hurried(revision) else examined.awaited
     if judged.verdict is Verdict.FAIL:
         said = judged.message if judged.message.startswith(judged.reason) else f"{judged.reason}: {judged.message}"
         roll_back(draft, revision, reasons.WORKLOAD_UNHEALTHY, said)
+    elif (failure := examined.failure) is not None:
+        _note_examined(draft, revision, examined)
+        roll_back(draft, revision, reasons.EVALUATION_FAILED, f"{failure.name}: {failure.message}")
+    elif revision.phase is RevisionPhase.PAUSED:
+        return
     elif past_deadline(draft, revision):
-        ready = workload.state is WorkloadState.READY
-        end_late(draft, revision, _NO_ROUTE if ready else f"its workload is not ready: {workload.message}")
+        end_late(draft, revision, _not_started(workload, awaited))
     elif workload.state is not WorkloadState.READY:
-        message = f"waiting for the workload: {workload.message}"
-        draft.enter(revision, RevisionPhase.PENDING, workload.reason or reasons.WORKLOAD_STARTING, message)
-        draft.wake(gates.asked_for(revision) + gates.workload_limits(draft.world, revision)[1].start_timeout)
+        _await_workload(draft, revision, workload)
+    elif awaited:
+        draft.enter(revision, RevisionPhase.PENDING, reasons.EVALUATING, _awaiting(awaited))
     elif revision.status.lane is None and _route_settled(draft):
+        _note_examined(draft, revision, examined)
         _enter_lane(draft, revision)
     elif revision.status.lane is None or not draft.routed:
         message = f"the workload is ready; {_NO_ROUTE}"
@@ -156,6 +163,38 @@ def _start(draft: Draft, revision: Revision) -> None:
         step = steps.release_plan(revision, draft.stable)[0]
         revision = draft.enter(revision, RevisionPhase.PROGRESSING, reasons.WORKLOAD_READY, "the workload is ready")
         draft.open_step(revision, 0, step.weight)
+
+
+def _await_workload(draft: Draft, revision: Revision, workload: Workload) -> None:
+    message = f"waiting for the workload: {workload.message}"
+    reason = workload.reason or reasons.WORKLOAD_STARTING
+    if revision.status.reason == reasons.EVALUATING:
+        reason = reasons.EVALUATING  # it was ready once: how long it may take to start is no question any more
+    draft.enter(revision, RevisionPhase.PENDING, reason, message)
+    draft.wake(gates.asked_for(revision) + gates.workload_limits(draft.world, revision)[1].start_timeout)
+
+
+def _examined(draft: Draft, revision: Revision) -> Judgement:
+    """What golden data says of it, as long as it has no lane: in one, it has traffic."""
+    if revision.status.lane is not None:
+        return Judgement(())
+    return gates.examined(draft.world, revision, draft.stable)
+
+
+def _note_examined(draft: Draft, revision: Revision, examined: Judgement) -> None:
+    for result in examined.results:
+        if result.observed_at is not None and not gates.unfinished(result):
+            _note_verdict(draft, revision, result, "evaluation")
+
+
+def _awaiting(awaited: tuple[MonitorResult, ...]) -> str:
+    return f"waiting for {', '.join(f'{r.name} ({r.verdict}: {r.message})' for r in awaited)}"
+
+
+def _not_started(workload: Workload, awaited: tuple[MonitorResult, ...]) -> str:
+    if workload.state is not WorkloadState.READY:
+        return f"its workload is not ready: {workload.message}"
+    return _awaiting(awaited) if awaited else _NO_ROUTE
 
 
 def _promotion(draft: Draft) -> datetime:
@@ -229,9 +268,9 @@ def _watch(draft: Draft, revision: Revision, step: PlannedStep, started: datetim
         _next_step(draft, draft.latest(revision), judgement)
 
 
-def _note_verdict(draft: Draft, revision: Revision, look: MonitorResult) -> None:
-    report = look.evidence.digest if look.evidence else None
-    evidence = (EvidenceReference(name=f"report/{look.name}", digest=report),) if report else ()
+def _note_verdict(draft: Draft, revision: Revision, look: MonitorResult, document: str = "report") -> None:
+    digest = look.evidence.digest if look.evidence else None
+    evidence = (EvidenceReference(name=f"{document}/{look.name}", digest=digest),) if digest else ()
     message = f"{look.name} {look.verdict}: {look.message}"
     draft.note(revision, RecordKind.VERDICT_GIVEN, look.reason, message, evidence=evidence)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from sluice.api.modelmonitor import SLO, Comparison, Limits
+from sluice.api.measure import Limits
+from sluice.api.modelmonitor import SLO, Comparison
 from sluice.api.verdict import MonitorResult, Verdict
 from sluice.core import chance, promql, reasons
 from sluice.core.histogram import Histogram, NotAHistogramError, Race

@@ -84,12 +84,21 @@ def _kept(draft: Draft, kind: str) -> Says:
 
 
 def judge(draft: Draft) -> Judgement | None:
-    """What the gauges say of the candidate at its step; None outside a step."""
+    """What the gauges say of the candidate at its step, or before its first; None outside a release."""
     candidate = draft.candidate
     step = steps.current(candidate, draft.stable) if candidate else None
     if candidate is None or step is None:
-        return None
+        return _examined(draft)
     return gates.judge(draft.world, candidate, step, draft.stable, draft.now)
+
+
+def _examined(draft: Draft) -> Judgement | None:
+    """What golden data says while a release waits for it, and in the write in which it falls."""
+    target = draft.target
+    if target is None or target.status.reason not in (reasons.EVALUATING, reasons.EVALUATION_FAILED):
+        return None
+    judgement = gates.examined(draft.world, target, draft.stable)
+    return judgement if target.in_progress or judgement.failure is not None else None
 
 
 def _moving(draft: Draft) -> Revision | None:
@@ -225,6 +234,8 @@ def _progressing(draft: Draft, message: str) -> Says:
     if target.status.step is not None:
         return Says(TRUE, reasons.ROUTE_NOT_PROGRAMMED, message)
     workload = draft.world.workload(target)
+    if workload.state is WorkloadState.READY and target.status.reason == reasons.EVALUATING:
+        return Says(TRUE, reasons.EVALUATING, message)
     why = "" if workload.state is WorkloadState.READY else workload.reason  # such as ErrImagePull
     return Says(TRUE, why or reasons.WORKLOAD_STARTING, message)
 
@@ -251,6 +262,9 @@ def _monitors(draft: Draft, judgement: Judgement | None) -> Says:
     stable, judgement = draft.stable, judgement or _last_judgement(draft)
     if stable is not None and stable.status.breached and (judgement is None or judgement.failure is None):
         return Says(FALSE, reasons.BREACHED, f"{stable.name}: {_failing(stable.status.breached)}")
+    target = draft.target
+    if judgement is None and target is not None and target.status.reason == reasons.EVALUATION_FAILED:
+        return Says(FALSE, reasons.EVALUATION_FAILED, f"{target.name}: {target.status.message}")
     if judgement is None:
         return Says(UNKNOWN, reasons.NO_MONITORS, "no monitor has been read yet")
     if judgement.verdict is Verdict.PASS:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sluice.api.modeldeployment import Step
+from sluice.api.modeldeployment import MonitorMode, MonitorUse, Step
 from sluice.api.modelmonitor import DriftSubject, ModelMonitorSpec
 from sluice.core.world import Revision
 
@@ -83,6 +83,8 @@ def applicable(monitor: ModelMonitorSpec, step: PlannedStep, stable: Revision | 
     """
     if monitor.workload is not None:
         return True
+    if monitor.evaluation is not None:
+        return False  # it speaks before the first step, and has said all then
     if step.weight == 0 and step.mirror == 0:
         return False
     if step.kind is StepKind.APPROVAL and monitor.drift is not None:
@@ -93,3 +95,14 @@ def applicable(monitor: ModelMonitorSpec, step: PlannedStep, stable: Revision | 
     if monitor.drift is not None or (measured is not None and measured.limits is None):
         return comparable(step, stable)
     return True
+
+
+def examines(monitor: ModelMonitorSpec, use: MonitorUse, stable: Revision | None) -> bool:
+    """Whether a gauge asks golden data before this release has any traffic.
+
+    What only compares says nothing of a first release. Mode Watch is for what is read after the promotion.
+    """
+    evaluation = monitor.evaluation
+    if evaluation is None or use.mode is MonitorMode.WATCH:
+        return False
+    return evaluation.limits is not None or stable is not None

@@ -4,9 +4,9 @@ A gate that fails once may have seen a bad minute. One that fails for as long as
 pass and without as long a silence in between, is a breach: it is put on record, MonitorsPassing becomes False and,
 where the spec says so, the traffic goes back to the revision before, while that still runs.
 
-Watched are the workload, service levels and performance with limits of their own, and webhooks. Drift, and what only
-compares, need another revision in the same traffic to compare with; there is none at rest, and a training reference in
-its place holds good models back.
+Watched are the workload, service levels and performance with limits of their own, webhooks, and drift that is told to
+look on: then what serves is compared with its own first time (``vigil.py``). What else compares needs another revision
+in the same traffic; there is none at rest, and a training reference in its place holds good models back.
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ from typing import NamedTuple
 
 from sluice.api.base import format_time
 from sluice.api.modeldeployment import MonitorMode, MonitorUse
-from sluice.api.modelmonitor import ModelMonitorSpec
+from sluice.api.modelmonitor import DriftWatch, ModelMonitorSpec
 from sluice.api.modelrevision import Failing, NoticeKind, RevisionPhase
 from sluice.api.record import RecordKind
-from sluice.api.verdict import MonitorResult, Verdict
+from sluice.api.verdict import LookKind, MonitorResult, Verdict
 from sluice.api.watch import OnBreach
-from sluice.core import gates, lanes, outbox, reasons, steps
+from sluice.core import gates, lanes, outbox, reasons, vigil
 from sluice.core.draft import Draft
 from sluice.core.gates import Judgement
 from sluice.core.plan import Evaluation
-from sluice.core.steps import PlannedStep, StepKind
 from sluice.core.world import Revision, WorkloadState
 
-_SERVING = PlannedStep(StepKind.WEIGHT, weight=100)
 _NOTES = 4
 """How often it is noted within spec.watch.sustained that a gauge still fails."""
 _AGAIN = timedelta(seconds=5)
@@ -47,26 +45,36 @@ def evaluations(draft: Draft) -> tuple[Evaluation, ...]:
     revision = watched(draft)
     if revision is None or revision.status.promoted_at is None or revision.status.lane is None:
         return ()
-    return tuple(
-        Evaluation(
-            namespace=draft.world.namespace,
-            deployment=draft.world.name,
-            revision=revision.name,
-            use=use,
-            monitor=monitor,
-            since=revision.status.promoted_at,
-            lane=revision.status.lane,
-            lane_clean_since=lanes.clean_since(revision, draft.revisions),
-            stable=None,
-            stable_lane=None,
-            mirrored=False,
-            weight=100,
-            model=revision.spec.model,
-            born=gates.asked_for(revision),
+    wanted: list[Evaluation] = []
+    for use in draft.world.spec.monitors:
+        monitor = draft.world.monitor(use)
+        if monitor is None or not vigil.speaks(monitor):
+            continue
+        watch = _looking(monitor)
+        look = vigil.due(revision.status.promoted_at, watch, draft.now) if watch is not None else None
+        if watch is not None and look is None:
+            continue
+        wanted.append(
+            Evaluation(
+                namespace=draft.world.namespace,
+                deployment=draft.world.name,
+                revision=revision.name,
+                use=use,
+                monitor=monitor,
+                since=revision.status.promoted_at,
+                lane=revision.status.lane,
+                lane_clean_since=lanes.clean_since(revision, draft.revisions),
+                stable=None,
+                stable_lane=None,
+                mirrored=False,
+                weight=100,
+                look=look,
+                alpha=vigil.alpha(draft.world, watch) if watch is not None else None,
+                model=revision.spec.model,
+                born=gates.asked_for(revision),
+            )
         )
-        for use in draft.world.spec.monitors
-        if (monitor := draft.world.monitor(use)) is not None and _speaks(monitor)
-    )
+    return tuple(wanted)
 
 
 def judge(draft: Draft) -> Judgement | None:
@@ -75,12 +83,14 @@ def judge(draft: Draft) -> Judgement | None:
     if revision is None:
         return None
     results = [_workload(draft, revision)]
-    for use in map(_deciding, draft.world.spec.monitors):
-        monitor = draft.world.monitor(use)
+    for stated in draft.world.spec.monitors:
+        use, monitor = _deciding(stated), draft.world.monitor(stated)
         if monitor is None:
             results.append(gates.missing_monitor(use))
-        elif _speaks(monitor):
-            results.append(_measured(draft, revision, use))
+        elif vigil.speaks(monitor):
+            results.append(_measured(draft, revision, use, _looking(monitor)))
+        elif stated.mode is MonitorMode.WATCH and monitor.workload is None:
+            results.append(_silent(use, monitor))
     return Judgement(tuple(results))
 
 
@@ -89,9 +99,22 @@ def _deciding(use: MonitorUse) -> MonitorUse:
     return use.model_copy(update={"mode": MonitorMode.GATE}) if use.mode is MonitorMode.WATCH else use
 
 
-def _speaks(monitor: ModelMonitorSpec) -> bool:
-    """Whether a gauge has something to say of a revision that is alone."""
-    return monitor.drift is None and monitor.workload is None and steps.applicable(monitor, _SERVING, None)
+def _looking(monitor: ModelMonitorSpec) -> DriftWatch | None:
+    """How a drift monitor looks on; None where it does not, or is none."""
+    return monitor.drift.watch if monitor.drift is not None else None
+
+
+def _silent(use: MonitorUse, monitor: ModelMonitorSpec) -> MonitorResult:
+    """What a gauge comes to that is to decide here, and never could."""
+    remedy = "give it limits of its own"
+    if monitor.drift is not None:
+        remedy = "give it spec.drift.watch, to compare what serves with its own first time"
+    elif monitor.evaluation is not None:
+        remedy = "golden data is asked before the first step only"
+    message = f"mode Watch, but {use.name} has nothing to say after the promotion: {remedy}, or use another mode"
+    return MonitorResult(
+        name=use.name, verdict=Verdict.ERROR, reason=reasons.SILENT_AT_REST, message=message, mode=use.mode
+    )
 
 
 def _workload(draft: Draft, revision: Revision) -> MonitorResult:
@@ -106,14 +129,39 @@ def _workload(draft: Draft, revision: Revision) -> MonitorResult:
     return MonitorResult(name=use.name, verdict=verdict, reason=reason, message=message, observed_at=draft.now)
 
 
-def _measured(draft: Draft, revision: Revision, use: MonitorUse) -> MonitorResult:
+def _measured(draft: Draft, revision: Revision, use: MonitorUse, watch: DriftWatch | None) -> MonitorResult:
     result, promoted = draft.world.results.get((revision.name, use.name)), revision.status.promoted_at
-    if result is None or result.observed_at is None or promoted is None or result.observed_at < promoted:
+    if result is not None and result.observed_at is not None and promoted is not None and result.observed_at < promoted:
+        result = None
+    if watch is not None and promoted is not None and _early(draft, result, vigil.first_due(promoted, watch)):
+        return _too_early(use, promoted, watch)
+    if result is None or result.observed_at is None or promoted is None:
         message = "not measured since it was promoted"
         return MonitorResult(
             name=use.name, verdict=Verdict.INCONCLUSIVE, reason=reasons.NOT_EVALUATED, message=message, mode=use.mode
         )
     return result.model_copy(update={"mode": use.mode})
+
+
+def _early(draft: Draft, result: MonitorResult | None, first: datetime) -> bool:
+    """Whether nothing can be told yet. That nobody answers can."""
+    if result is not None and result.verdict is Verdict.ERROR:
+        return False
+    return draft.now < first or (result is not None and result.look is LookKind.REFERENCE)
+
+
+def _too_early(use: MonitorUse, promoted: datetime, watch: DriftWatch) -> MonitorResult:
+    """What a drift monitor comes to that has nothing to compare with yet: it decides nothing."""
+    moments = promoted + watch.reference, vigil.first_due(promoted, watch)
+    whole, due = (format_time(moment.replace(microsecond=0)) for moment in moments)
+    message = f"compared with what it is asked and answers until {whole}; the first look is due at {due}"
+    return MonitorResult(
+        name=use.name,
+        verdict=Verdict.INCONCLUSIVE,
+        reason=reasons.REFERENCE_INCOMPLETE,
+        message=message,
+        mode=MonitorMode.OBSERVE,
+    )
 
 
 def observe(draft: Draft) -> None:
@@ -124,6 +172,7 @@ def observe(draft: Draft) -> None:
     if judged is None:
         _rest(draft, stable)
         return
+    _await_looks(draft, stable)
     verdicts = {result.name: result.verdict for result in judged.gating}
     for before in stable.status.breached:
         verdict = verdicts.get(before.monitor)
@@ -131,6 +180,14 @@ def observe(draft: Draft) -> None:
             _recover(draft, before, passes=verdict is Verdict.PASS)
     _fail(draft, draft.latest(stable), judged)
     _return(draft, draft.latest(stable), judged)
+
+
+def _await_looks(draft: Draft, stable: Revision) -> None:
+    promoted = stable.status.promoted_at
+    for monitor in map(draft.world.monitor, draft.world.spec.monitors):
+        watch = _looking(monitor) if monitor is not None else None
+        if watch is not None and promoted is not None:
+            draft.wake(vigil.next_due(promoted, watch, draft.now))
 
 
 def _rest(draft: Draft, stable: Revision) -> None:
@@ -164,11 +221,11 @@ def _fail(draft: Draft, stable: Revision, judged: Judgement) -> None:
         if result.verdict is not Verdict.FAIL:
             failing += [before] if before is not None else []  # nobody can tell whether it is over
             continue
-        seen = result.observed_at or draft.now
-        item = _seen(result.name, before, seen, watch.sustained, _interval(draft, result.name))
+        seen, interval = result.observed_at or draft.now, _interval(draft, result.name)
+        item = _seen(result.name, before, seen, watch.sustained, interval)
         if seen < item.since + watch.sustained:
             due = min(item.since + watch.sustained, item.seen_at + watch.sustained / _NOTES)
-            draft.wake(max(due, draft.now + _AGAIN))
+            draft.wake(max(due, seen + interval, draft.now + _AGAIN))  # it says nothing new before
             failing.append(item)
         else:
             _breach(draft, item, result)
@@ -187,7 +244,9 @@ def _seen(monitor: str, before: Failing | None, at: datetime, sustained: timedel
 def _interval(draft: Draft, name: str) -> timedelta:
     """How seldom a gauge is read, where it is not at each round."""
     monitors = (draft.world.monitor(use) for use in draft.world.spec.monitors if use.name == name)
-    return max((m.interval for m in monitors if m is not None and m.interval is not None), default=timedelta(0))
+    found = [(_looking(m), m.interval) for m in monitors if m is not None]
+    spans = [watch.every if watch is not None else interval for watch, interval in found]
+    return max((span for span in spans if span is not None), default=timedelta(0))
 
 
 def _breach(draft: Draft, item: Failing, result: MonitorResult) -> None:

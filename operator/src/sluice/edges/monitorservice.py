@@ -14,6 +14,8 @@ from sluice.core.plan import Evaluation
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 """A look at 20,000 rows on each side takes a second or so; the report is rendered after the answer."""
+PATIENCE = aiohttp.ClientTimeout(total=600)
+"""A look at what serves may be at the rows of a day, which are read from thousands of files."""
 LONGEST = 1024
 """Characters of a message."""
 
@@ -29,14 +31,17 @@ class MonitorService:
         self._url = url.rstrip("/")
         self._session = session
 
-    async def ask(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+    async def ask(
+        self, path: str, question: dict[str, Any], patience: aiohttp.ClientTimeout | None = None
+    ) -> dict[str, Any]:
         """The answer to a question.
 
         Raises:
             NoVerdict: there is none.
         """
         try:
-            async with self._session.post(f"{self._url}{path}", json=question, timeout=_TIMEOUT) as response:
+            timeout = patience or _TIMEOUT
+            async with self._session.post(f"{self._url}{path}", json=question, timeout=timeout) as response:
                 status, answer = response.status, await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             why = str(error) or type(error).__name__

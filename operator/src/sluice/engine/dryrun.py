@@ -103,7 +103,7 @@ class DryRun:
             if spec.webhook is not None:
                 return self._asked(spec.webhook)
             values = promql.parameters(spec, MonitorUse(name=item["metadata"]["name"]))
-            measured = spec.slo or spec.performance
+            measured = spec.slo or spec.performance or spec.evaluation
             for limits in (measured.limits, measured.compare) if measured is not None else ():
                 for limit in limits.dump().values() if limits else ():
                     promql.number(str(limit), values)

@@ -23,6 +23,8 @@ Results = dict[tuple[str, str], MonitorResult]
 Answer = slo.Vector | QueryRejectedError | PrometheusUnavailableError
 _CONCURRENT_QUERIES = 8
 _CONCURRENT_LOOKS = 4
+_CONCURRENT_WATCHES = 2
+"""Looks at what serves, over the rows of a day perhaps: those of a release do not wait for them."""
 
 
 class Querier(Protocol):
@@ -38,7 +40,8 @@ class Judge(Protocol):
 
 
 class Asker(Protocol):
-    """Whoever is asked now and then: somebody else's service, sluice-monitor for performance, or a double."""
+    """Whoever is asked now and then: somebody else's service, sluice-monitor for performance, the Job of an evaluation,
+    or a double."""
 
     async def judge(self, wanted: Evaluation, now: datetime) -> MonitorResult: ...
 
@@ -55,12 +58,14 @@ class Evaluator:
         signature: Callable[[Key, str], list[Column]],
         webhooks: Asker,
         performance: Asker,
+        examinations: Asker,
     ) -> None:
         """``wake`` is called for a deployment whose verdicts changed; ``signature`` gives a revision's columns."""
         self._prometheus = prometheus
         self._drift = drift
         self._webhooks = webhooks
         self._performance = performance
+        self._examinations = examinations
         self._clock = clock
         self._wake = wake
         self._signature = signature
@@ -68,11 +73,12 @@ class Evaluator:
         self._results: dict[Key, Results] = {}
         self._looking: dict[tuple[Key, str, str], asyncio.Task[None]] = {}
         self._looked: dict[tuple[Key, str, str], Look | None] = {}
-        """The last look of each drift monitor that found something out. It is not taken again."""
+        """The last look of each drift monitor that is settled. It is not taken again."""
         self._told: dict[tuple[Key, str, str], tuple[Evaluation, datetime]] = {}
         """What was last asked of those who are asked now and then, and when."""
         self._asking = asyncio.Semaphore(_CONCURRENT_QUERIES)
         self._judging = asyncio.Semaphore(_CONCURRENT_LOOKS)
+        self._watching = asyncio.Semaphore(_CONCURRENT_WATCHES)
 
     def want(self, key: Key, evaluations: tuple[Evaluation, ...]) -> None:
         """From now on measure this, and only this, for a deployment."""
@@ -169,12 +175,14 @@ class Evaluator:
         """A verdict that takes its time."""
         try:
             if wanted.monitor.drift:
-                async with self._judging:
+                async with self._watching if _after_promotion(wanted) else self._judging:
                     signature = self._signature(key, wanted.revision)
                     result = await self._drift.judge(wanted, signature, self._clock())
             elif wanted.monitor.performance:
                 async with self._judging:
                     result = await self._performance.judge(wanted, self._clock())
+            elif wanted.monitor.evaluation:
+                result = await self._examinations.judge(wanted, self._clock())
             else:
                 result = await self._webhooks.judge(wanted, self._clock())
         except Exception as error:  # an answer that nobody foresaw holds the release, and is said
@@ -190,7 +198,7 @@ class Evaluator:
         name = (wanted.revision, wanted.use.name)
         before = table.get(name)
         table[name] = result
-        if wanted.monitor.drift and result.verdict.conclusive:
+        if wanted.monitor.drift and _settled(result, wanted):
             self._looked[key, *name] = wanted.look
         _measure(key, wanted, result)
         if before is None or _gist(before, wanted) != _gist(result, wanted):
@@ -198,10 +206,23 @@ class Evaluator:
             self._wake(key)
 
 
+def _settled(result: MonitorResult, wanted: Evaluation) -> bool:
+    """Whether a look need not be taken again: it found something out, or what it sees is over and will not change."""
+    return result.verdict.conclusive or (_after_promotion(wanted) and result.verdict is not Verdict.ERROR)
+
+
+def _after_promotion(wanted: Evaluation) -> bool:
+    return wanted.look is not None and wanted.look.after_promotion
+
+
 def _gist(result: MonitorResult, wanted: Evaluation) -> tuple[object, ...]:
     observed = result.observed_at is not None and result.observed_at >= wanted.since
     whole = result.window_start is not None and result.window_start >= wanted.since
-    return result.verdict, result.reason, result.look, observed, whole
+    # After a promotion each look counts for itself: one that fails again makes a breach.
+    seen = result.observed_at if _after_promotion(wanted) else None
+    # While a release waits for golden data, the words are news, too: such as that an image cannot be pulled.
+    told = result.message if wanted.monitor.evaluation else None
+    return result.verdict, result.reason, result.look, observed, whole, seen, told
 
 
 def _queries(wanted: Evaluation) -> tuple[str, ...]:

@@ -13,12 +13,14 @@ from pathlib import Path
 import aiohttp
 
 from sluice.api.modelrevision import Column, ModelRevisionSpec
+from sluice.core.examination import Equipment
 from sluice.core.objects import Object
 from sluice.core.plan import Event
 from sluice.core.sink import Sink
 from sluice.edges import metrics
 from sluice.edges.courier import Courier
 from sluice.edges.drift import DriftService
+from sluice.edges.evaluation import Evaluations
 from sluice.edges.events import Events
 from sluice.edges.kinds import (
     CLUSTER_MODEL_MONITORS,
@@ -86,6 +88,8 @@ class Settings:
     """The file with the key that questions to webhooks are signed with; None where they are not signed."""
     sender_key: bytes | None = None
     """What the tokens in the URLs of KServe's loggers are made with; None where sluice-monitor asks for none."""
+    equipment: Equipment | None = None
+    """What the Jobs of evaluations are made of; None where there are to be none."""
 
     @property
     def sink(self) -> Sink | None:
@@ -152,6 +156,7 @@ class Operator:
             self._signature,
             Webhooks(courier),
             PerformanceService(service),
+            Evaluations(kube, settings.equipment, settings.sender_key, self._uid),
         )
         self._dry_run = DryRun(self.store, kube, self._evaluator, clock, courier.refusal)
         self._rule_worker = RuleWorker()
@@ -277,6 +282,10 @@ class Operator:
     def _signature(self, key: Key, revision: str) -> list[Column]:
         item = self.store.get(MODEL_REVISIONS, key.namespace, revision)
         return ModelRevisionSpec.model_validate(item["spec"]).model.signature if item else []
+
+    def _uid(self, namespace: str, revision: str) -> str | None:
+        item = self.store.get(MODEL_REVISIONS, namespace, revision)
+        return item["metadata"]["uid"] if item is not None else None
 
     def _tell(self, key: Key, event: Event) -> None:
         metrics.EVENTS.labels(event.reason, event.type).inc()

@@ -14,33 +14,21 @@ import msgspec
 
 from sluice.api.verdict import Verdict
 from sluice.monitor.cloudevents import Key
-from sluice.monitor.contract import PerformanceAnswer, PerformanceRequest, ReportLink
-from sluice.monitor.evidence import Evidence, ReportState
+from sluice.monitor.contract import PerformanceAnswer, PerformanceRequest
+from sluice.monitor.evidence import Evidence
 from sluice.monitor.exhibit import Grades
 from sluice.monitor.outcome import Outcomes, gather
 from sluice.monitor.performance import UngradedError, Yardstick, appraise, grade
 from sluice.monitor.spool import Spool
+from sluice.monitor.standing import Standing
 from sluice.monitor.store import Held, Store
 from sluice.monitor.telemetry import Metrics
 from sluice.monitor.verdict import Reason
 
 MAX_WAITING = 64
 """Questions that may wait; beyond it the answer is Error at once, and the caller comes again."""
-SHOWN_SECONDS = 86_400.0
-"""How long one report stands for verdicts that stay the same. A question may come every five seconds, for months, and
-the reports of releases must not be pushed out."""
-MAX_SHOWN = 4_096
-"""Questions whose last report is remembered."""
 
 log = logging.getLogger(__name__)
-
-
-class _Shown(NamedTuple):
-    """The last report of one question."""
-
-    verdict: Verdict
-    at: float
-    report: ReportLink
 
 
 class _Side(NamedTuple):
@@ -74,7 +62,7 @@ class PerformanceService:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sluice-appraise")
         self._waiting = 0
-        self._shown: dict[tuple[object, ...], _Shown] = {}
+        self._standing = Standing(evidence, clock)
 
     async def answer(self, request: PerformanceRequest) -> PerformanceAnswer:
         """The verdict. Decisive ones have a report, a new one when the verdict changes or the last is a day old."""
@@ -167,19 +155,8 @@ class PerformanceService:
         return born - self._row_seconds
 
     def _show(self, request: PerformanceRequest, answer: PerformanceAnswer, shown: Grades) -> PerformanceAnswer:
-        question = msgspec.structs.astuple(request)
-        last, now = self._shown.get(question), self._clock()
-        known = self._evidence.record(last.report.id) if last is not None else None
-        there = known is not None and known.state is not ReportState.FAILED
-        if last is not None and there and last.verdict is answer.verdict and now - last.at < SHOWN_SECONDS:
-            return msgspec.structs.replace(answer, report=last.report)
         title = f"{request.metric} of {request.candidate}"
-        answer = self._evidence.attach(title, request, answer, shown)
-        if answer.report is not None:
-            if len(self._shown) >= MAX_SHOWN:
-                self._shown.clear()
-            self._shown[question] = _Shown(answer.verdict, now, answer.report)
-        return answer
+        return self._standing.show(msgspec.structs.astuple(request), answer.verdict, title, request, answer, shown)
 
     def _counted(self, answer: PerformanceAnswer) -> PerformanceAnswer:
         self._metrics.appraisals.labels(answer.verdict, answer.reason).inc()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from sluice.api.modelmonitor import PerformanceMetric
+from sluice.api.measure import PerformanceMetric
 from sluice.api.verdict import Verdict
 from sluice.monitor.performance import Figure
 from sluice.monitor.tally import Tally
@@ -26,8 +26,18 @@ class SchemaColumn(msgspec.Struct, frozen=True):
     type: str = ""
 
 
+class Span(msgspec.Struct, frozen=True):
+    """A time, from a moment up to another."""
+
+    since: Annotated[datetime, msgspec.Meta(tz=True)]
+    until: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class DriftRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Did the candidate's answers, or what it was asked, change against the stable revision?"""
+    """Did the candidate's answers, or what it was asked, change against the stable revision?
+
+    With ``reference``, against its own of another time.
+    """
 
     namespace: Name
     deployment: Name
@@ -36,6 +46,10 @@ class DriftRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     stable: Name
     since: Annotated[datetime, msgspec.Meta(tz=True)]
     """Rows from here on, on both sides; rounded up to the next bucket."""
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """With a reference: rows up to here. Absent, nothing is compared; what has come of the reference is taken in."""
+    reference: Span | None = None
+    """The candidate's own rows of this time are what it is compared with; ``stable`` is not looked at."""
     subject: Literal["Prediction", "Inputs", "Ranking"]
     top: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 10
     """Ranking only: how many of a request's rows are the first."""

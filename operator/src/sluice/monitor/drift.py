@@ -1,11 +1,14 @@
-"""Drift: from a question about two revisions to its answer. Gathers the rows, then judges in a thread."""
+"""Drift: from a question about two revisions, or two times of one, to its answer.
+
+Gathers the rows, then judges in a thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,16 +18,18 @@ import numpy as np
 from sluice.api.verdict import Verdict
 from sluice.monitor.cloudevents import Key
 from sluice.monitor.comparison import ColumnPair, match_columns, match_rankings, name_columns
-from sluice.monitor.contract import DriftAnswer, DriftRequest, Inferences, SampleCounts, no_answer
+from sluice.monitor.contract import DriftAnswer, DriftRequest, Inferences, SampleCounts, Span, no_answer
 from sluice.monitor.evidence import Evidence
-from sluice.monitor.exhibit import Exhibit, exhibits
+from sluice.monitor.exhibit import Columns, Exhibit, exhibits
 from sluice.monitor.joining import join
+from sluice.monitor.reference import Reference, References, Time
 from sluice.monitor.reservoir import Chunk, Side
 from sluice.monitor.spool import Spool
+from sluice.monitor.standing import Standing
 from sluice.monitor.store import Held, Store
 from sluice.monitor.tally import Tally
 from sluice.monitor.telemetry import Metrics
-from sluice.monitor.verdict import Reason, Rule, Sample, judge
+from sluice.monitor.verdict import AT_REST, Judgement, Reason, Rule, Sample, judge
 from sluice.monitor.window import Frame, assemble
 
 THREADS = 2
@@ -79,19 +84,28 @@ class DriftService:
         spool: Spool | None,
         evidence: Evidence,
         metrics: Metrics,
+        references: References,
         *,
         max_rows: int,
         seed: int,
+        late_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``late_seconds``: how long after its end a bucket may still be written to."""
         self._store = store
         self._spool = spool
         self._evidence = evidence
         self._metrics = metrics
         self._max_rows = max_rows
         self._seed = seed
+        self._late_seconds = late_seconds
         self._clock = clock
+        self._references = references
+        self._growing = asyncio.Lock()
+        self._standing = Standing(evidence, clock)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sluice-judge")
+        # A day's rows are thousands of files. A release does not wait while they are read.
+        self._watcher = ThreadPoolExecutor(1, thread_name_prefix="sluice-watch")
         self._waiting = 0
 
     async def answer(self, request: DriftRequest) -> DriftAnswer:
@@ -104,19 +118,25 @@ class DriftService:
         self._waiting += 1
         try:
             with self._metrics.verdict_seconds.time():
-                answer, shown = await self._judge(request)
+                if request.reference is not None:
+                    answer, shown = await self._watch(request, request.reference)
+                else:
+                    answer, shown = await self._judge(request)
         except OSError as error:
             log.exception("the volume cannot be read")
             return self._counted(no_answer("VolumeUnreadable", f"The volume cannot be read: {error}"))
         finally:
             self._waiting -= 1
-        if answer.verdict is Verdict.FAIL or (answer.verdict is Verdict.PASS and not request.guard):
+        if request.reference is not None and answer.verdict.conclusive:
+            answer = self._show(request, request.reference, answer, shown)
+        elif answer.verdict is Verdict.FAIL or (answer.verdict is Verdict.PASS and not request.guard):
             answer = self._evidence.submit(request, answer, shown)
         return self._counted(answer)
 
     def close(self) -> None:
         """Ends the worker threads once they are done."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._watcher):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _judge(self, request: DriftRequest) -> tuple[DriftAnswer, tuple[Exhibit, ...]]:
         keys = [Key(request.namespace, revision) for revision in (request.candidate, request.stable)]
@@ -154,17 +174,78 @@ class DriftService:
         judgement = judge(pairs, candidate.sample, stable.sample, rule)
         if side is Side.RANKS and not pairs and judgement.reason is Reason.NO_DATA:
             judgement = replace(judgement, message=_NO_RANKING)
-        answer = DriftAnswer(
-            verdict=judgement.verdict,
-            reason=judgement.reason,
-            message=judgement.message,
-            samples=SampleCounts(candidate.sample.rows, stable.sample.rows),
-            inferences=Inferences(candidate.sample.tally, stable.sample.tally),
-            window_start=datetime.fromtimestamp(since, UTC),
-            window_end=datetime.fromtimestamp(until, UTC),
-            columns=judgement.columns,
+        return _answer(judgement, pairs, candidate, stable, since, until)
+
+    async def _watch(self, request: DriftRequest, reference: Span) -> tuple[DriftAnswer, tuple[Exhibit, ...]]:
+        """A look at what serves alone: its rows of a time against those of its first time."""
+        key = Key(request.namespace, request.candidate)
+        when = Time(reference.since.timestamp(), reference.until.timestamp())
+        if request.subject == "Ranking" or when.until <= when.since:
+            return no_answer("InvalidRequest", "A reference is of Prediction or Inputs, and ends after it begins."), ()
+        async with self._growing:  # two monitors of a deployment share it
+            first = await self._grown(key, when)
+        if request.until is None or first.covered < when.until:
+            return _incomplete(first, when), ()
+        if not first.rows:
+            return _reference_lost(when), ()
+        since, until = self._store.first_bucket(request.since.timestamp()), request.until.timestamp()
+        since = max(since, self._store.window(key, since, until).complete_since)
+        held = self._store.window(key, since, until)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._watcher, self._hold_against, request, key, first, held, since, until
         )
-        return answer, exhibits(pairs, judgement.columns) if judgement.columns else ()
+
+    async def _grown(self, key: Key, when: Time) -> Reference:
+        """The reference with what has come of it by now. Only whole buckets are taken in, each once."""
+        loop = asyncio.get_running_loop()
+        known = await loop.run_in_executor(self._watcher, self._references.find, key, when)
+        first = known or Reference.begun(when.since)
+        over = self._clock() - self._late_seconds
+        ready = min(self._store.first_bucket(over) - self._store.bucket_seconds, when.until)
+        if first.covered >= ready:
+            return first
+        since = self._store.first_bucket(first.covered)
+        held = self._store.window(key, since, ready)
+        return await loop.run_in_executor(self._watcher, self._grow, key, when, first, held, since, ready)
+
+    def _grow(self, key: Key, when: Time, first: Reference, held: Held, since: float, ready: float) -> Reference:
+        kept = self._kept(key, held, since, ready)
+        chance = np.random.default_rng([self._seed, int(since)])
+        first = first.grown(kept.chunks, kept.tally, ready, self._max_rows, chance)
+        if first.rows:
+            self._references.keep(key, when, first)
+        return first
+
+    def _hold_against(
+        self, request: DriftRequest, key: Key, first: Reference, held: Held, since: float, until: float
+    ) -> tuple[DriftAnswer, tuple[Exhibit, ...]]:
+        """The blocking part of a look at what serves."""
+        side, names = _SIDES[request.subject], [column.name for column in request.schema or ()]
+        chance = np.random.default_rng([self._seed, int(since)])
+        kept = self._kept(key, held, since, until)
+        sides = [
+            Found(name_columns(frame, names), Sample(frame.rows, tally))
+            for frame, tally in (
+                (assemble(kept.chunks, side, self._max_rows, chance), kept.tally),
+                (assemble([first.chunk], side, self._max_rows, chance), first.tally),
+            )
+        ]
+        rule = Rule(min_samples=request.min_samples, min_effect=request.min_effect, alpha=request.alpha)
+        pairs = match_columns(sides[0].frame, sides[1].frame, request.columns or ())
+        judgement = judge(pairs, sides[0].sample, sides[1].sample, rule, AT_REST)
+        return _answer(judgement, pairs, sides[0], sides[1], since, until)
+
+    def _show(
+        self, request: DriftRequest, reference: Span, answer: DriftAnswer, shown: tuple[Exhibit, ...]
+    ) -> DriftAnswer:
+        """With a report: looks go on for months."""
+        columns = tuple(request.columns or ())
+        question = (request.namespace, request.candidate, request.subject, request.min_effect, columns, reference)
+        hours = (reference.until - reference.since).total_seconds() / 3_600
+        title = f"{request.subject} drift of {request.candidate} against its first {hours:g} h"
+        return self._standing.show(
+            question, answer.verdict, title, request, answer, Columns(request.min_effect, tuple(shown))
+        )
 
     def _choose(
         self, candidate: Kept, stable: Kept, side: Side, min_samples: int, chance: np.random.Generator
@@ -194,3 +275,44 @@ class DriftService:
     def _counted(self, answer: DriftAnswer) -> DriftAnswer:
         self._metrics.verdicts.labels(answer.verdict, answer.reason).inc()
         return answer
+
+
+def _answer(
+    judgement: Judgement, pairs: Sequence[ColumnPair], candidate: Found, stable: Found, since: float, until: float
+) -> tuple[DriftAnswer, tuple[Exhibit, ...]]:
+    answer = DriftAnswer(
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        message=judgement.message,
+        samples=SampleCounts(candidate.sample.rows, stable.sample.rows),
+        inferences=Inferences(candidate.sample.tally, stable.sample.tally),
+        window_start=datetime.fromtimestamp(since, UTC),
+        window_end=datetime.fromtimestamp(until, UTC),
+        columns=judgement.columns,
+    )
+    return answer, exhibits(pairs, judgement.columns) if judgement.columns else ()
+
+
+def _incomplete(first: Reference, when: Time) -> DriftAnswer:
+    done = max(0.0, first.covered - when.since) / (when.until - when.since)
+    message = f"The reference is being collected until {_moment(when.until)}: {first.rows:,} rows of {done:.0%} of it."
+    return DriftAnswer(
+        verdict=Verdict.INCONCLUSIVE,
+        reason=Reason.REFERENCE_INCOMPLETE,
+        message=message,
+        samples=SampleCounts(0, first.rows),
+        window_start=datetime.fromtimestamp(when.since, UTC),
+        window_end=datetime.fromtimestamp(max(first.covered, when.since), UTC),
+    )
+
+
+def _reference_lost(when: Time) -> DriftAnswer:
+    message = (
+        f"There is no row of the reference, {_moment(when.since)} to {_moment(when.until)}: nothing was asked then, or "
+        "the rows were lost or deleted before they were taken in. The next reference begins with the next promotion."
+    )
+    return DriftAnswer(verdict=Verdict.INCONCLUSIVE, reason=Reason.REFERENCE_LOST, message=message)
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sluice.api.modelmonitor import PerformanceMetric
+from sluice.api.measure import PerformanceMetric
 from sluice.monitor.comparison import ColumnPair
 from sluice.monitor.performance import Graded
 from sluice.monitor.verdict import ColumnVerdict

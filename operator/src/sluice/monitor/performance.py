@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from sluice.api.modelmonitor import PerformanceMetric, Task
+from sluice.api.measure import PerformanceMetric, Task
 from sluice.api.verdict import Verdict
 from sluice.monitor.origin import Origins
 from sluice.monitor.outcome import Outcomes
@@ -58,6 +58,8 @@ class Yardstick:
     max_degradation: float | None = None
     """How much worse than the stable revision, in the metric's unit."""
     confidence: float = 0.9999
+    spec: str = "spec.performance"
+    """Where whoever asked has written all this: messages name fields of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def grade(outcomes: Outcomes, yardstick: Yardstick) -> Graded:
         outcomes = outcomes.take(np.argsort(outcomes.origins.index, kind="stable"))
     if not outcomes.rows:
         return Graded(*(np.empty(0),) * 2, *(np.empty(0, dtype=np.intp),) * 2)
-    answers = outcomes.answers.columns[_answered(outcomes.answers, yardstick.prediction)]
+    answers = outcomes.answers.columns[_answered(outcomes.answers, yardstick)]
     if yardstick.metric.task is Task.CLASSIFICATION:
         _check_texts(outcomes.label, "labels")
         _check_texts(answers, "answers")
@@ -228,7 +230,7 @@ def _measure(graded: Graded, yardstick: Yardstick, of: str = "") -> _Estimate | 
         return Appraisal(Verdict.INCONCLUSIVE, reason, message)
     if yardstick.positive is not None and not (graded.truth == 1).any():
         message = (
-            f"none of {rows:,} labels{whose} is of the class {yardstick.positive}, as spec.performance.positive says."
+            f"none of {rows:,} labels{whose} is of the class {yardstick.positive}, as {yardstick.spec}.positive says."
         )
         return Appraisal(Verdict.INCONCLUSIVE, Reason.TOO_FEW_LABELS, message)
     score = _SCORES.get(metric, _mean)
@@ -367,16 +369,16 @@ def _figure(estimate: _Estimate, yardstick: Yardstick) -> str:
     return f"{yardstick.metric} {estimate.value:.4g} ± {margin:.2g} over {estimate.labels:,} labelled answers"
 
 
-def _answered(frame: Frame, wanted: str | None) -> str:
+def _answered(frame: Frame, yardstick: Yardstick) -> str:
     """The column of the answer."""
-    names = list(frame.columns)
+    names, wanted, field = list(frame.columns), yardstick.prediction, f"{yardstick.spec}.prediction"
     if wanted is not None and wanted in names:
         return wanted
     listed = ", ".join(sorted(names)[:10]) or "none"
     if wanted is not None:
-        raise UngradedError(f"the answers have no column {wanted}; spec.performance.prediction can be: {listed}")
+        raise UngradedError(f"the answers have no column {wanted}; {field} can be: {listed}")
     if len(names) != 1:
-        raise UngradedError(f"the answers have {len(names)} columns: name one as spec.performance.prediction: {listed}")
+        raise UngradedError(f"the answers have {len(names)} columns: name one as {field}: {listed}")
     return names[0]
 
 

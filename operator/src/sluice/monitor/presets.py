@@ -26,7 +26,7 @@ from evidently.core.report import Context
 from evidently.metrics.recsys import TopKBase
 from evidently.presets import ClassificationPreset, RecsysPreset, RegressionPreset
 
-from sluice.api.modelmonitor import Task
+from sluice.api.measure import Task
 from sluice.monitor.exhibit import Grades
 from sluice.monitor.performance import Graded, places
 

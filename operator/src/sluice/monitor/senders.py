@@ -6,7 +6,7 @@ import hmac
 import logging
 from pathlib import Path
 
-from sluice.api.sender import WeakKeyError, labels_token, read_keys, sender_token
+from sluice.api.sender import WeakKeyError, evaluation_prefix, labels_token, read_keys, sender_token
 
 MAX_REMEMBERED = 10_000
 """Revisions whose tokens are remembered; to make one takes longer than the rest of taking an event."""
@@ -47,6 +47,11 @@ class Senders:
             return True
         given = token.encode("utf-8", "replace")
         return any(hmac.compare_digest(given, labels_token(key, namespace).encode()) for key in self._keys)
+
+    def know_evaluation(self, request_id: bytes, namespace: bytes) -> bool:
+        """Whether a request is one of an evaluation's, by its id."""
+        name = namespace.decode("ascii")
+        return any(request_id.startswith(evaluation_prefix(key, name).encode()) for key in self._keys or (None,))
 
     def reload(self) -> None:
         """Takes over the keys of a file that has changed; those it had stay when it cannot be read."""

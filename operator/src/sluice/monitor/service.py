@@ -15,6 +15,7 @@ from sluice.monitor.drift import DriftService
 from sluice.monitor.evidence import Evidence
 from sluice.monitor.labels import Labels
 from sluice.monitor.outcome import every
+from sluice.monitor.reference import KEPT_SECONDS, HeldReferences, StoredReferences
 from sluice.monitor.saver import Saver
 from sluice.monitor.senders import Senders
 from sluice.monitor.settings import Settings
@@ -29,6 +30,8 @@ OUTCOME_ROWS = 50_000
 """Most labelled answers of one revision and hour; more than a verdict looks at."""
 OUTCOMES_MIB = 32
 """Memory for labelled answers, some 300,000; older ones are read from the volume."""
+REFERENCES_MIB = 256
+"""Most space that references take at the rows-url; 20,000 rows of 25 columns are some 2 MiB."""
 MEBIBYTE = 1 << 20
 
 log = logging.getLogger(__name__)
@@ -46,8 +49,8 @@ class Service:
             max_bytes=settings.memory_mib * MEBIBYTE,
             seed=settings.seed,
         )
-        self.collector = Collector(self.store, self.metrics, pair_timeout=settings.pair_timeout)
         self.senders = Senders(settings.sender_keys)
+        self.collector = Collector(self.store, self.metrics, self.senders, pair_timeout=settings.pair_timeout)
         self.spool = Spool(open_depot(settings.rows_url), self.metrics) if settings.rows_url else None
         self.saver = (
             Saver(self.store, self.spool, self.metrics, seconds=settings.checkpoint_seconds) if self.spool else None
@@ -68,13 +71,18 @@ class Service:
         self.evidence = Evidence(
             settings.reports_dir, self.metrics, kept=settings.reports_kept, idle_seconds=settings.renderer_idle
         )
+        self.references = (
+            StoredReferences(open_depot(settings.rows_url), self.metrics) if settings.rows_url else HeldReferences()
+        )
         self.drift = DriftService(
             self.store,
             self.spool,
             self.evidence,
             self.metrics,
+            self.references,
             max_rows=settings.max_rows,
             seed=settings.seed,
+            late_seconds=self.collector.closing_delay,
         )
         self.performance = PerformanceService(
             self.outcomes,
@@ -154,6 +162,8 @@ class Service:
                 await asyncio.to_thread(self._expire, self.spool, oldest, self._settings.volume_mib)
                 oldest_label = now - self._settings.outcome_seconds
                 await asyncio.to_thread(self._expire, self.archive, oldest_label, self._settings.outcomes_mib)
+                if isinstance(self.references, StoredReferences):
+                    await asyncio.to_thread(self._expire, self.references.spool, now - KEPT_SECONDS, REFERENCES_MIB)
 
     def _expire(self, spool: Spool, oldest: float, mebibytes: int) -> None:
         try:

@@ -69,7 +69,7 @@ class Spool:
         Raises:
             OSError: the depot is full, or cannot be written.
         """
-        name = self._folder(key) + snapshot.file
+        name = self.folder(key) + snapshot.file
         self._depot.put(name, to_bytes(snapshot.chunk, snapshot.tally))
         return name
 
@@ -90,7 +90,7 @@ class Spool:
         Raises:
             OSError: the depot cannot be read.
         """
-        wanted = self._wanted(self._folder(key), since, until, known)
+        wanted = self._wanted(self.folder(key), since, until, known)
         found: list[Bucketful] = []
         rows, stride = 0, 1
         while files := list(islice(wanted, READ_FILES)):
@@ -139,7 +139,8 @@ class Spool:
         }
         return [Key(namespace, unquote(revision)) for revision in sorted(found)]
 
-    def _folder(self, key: Key) -> str:
+    def folder(self, key: Key) -> str:
+        """Where the files of a revision are, with its slash."""
         return f"{self._top}{_NAMESPACE}{_quoted(key.namespace)}/{_REVISION}{_quoted(key.revision)}/"
 
     def _wanted(self, folder: str, since: float, until: float, known: Set[str]) -> Iterator[Stored]:

@@ -183,13 +183,14 @@ class Store:
             self._evict(spare=bucket)
         return changed
 
-    def window(self, key: Key, since: float) -> Held:
-        """What memory holds of a revision from a moment on; nothing, for a revision never heard of."""
+    def window(self, key: Key, since: float, until: float = math.inf) -> Held:
+        """What memory holds of a revision in the buckets that begin in a span of time; nothing, for a revision never
+        heard of."""
         series = self._series.get(key)
         tally = Tally()
         if series is None:
             return Held([], tally, frozenset(), -math.inf)
-        buckets = [bucket for bucket in series.buckets if bucket.start >= since]
+        buckets = [bucket for bucket in series.buckets if since <= bucket.start < until]
         for bucket in buckets:
             tally.add(bucket.tally)
         return Held(

@@ -33,6 +33,9 @@ class Metrics:
         self.refused = self._counter("events_refused", "Events of senders that are not known.", "reason")
         self.odd = self._counter("events_odd", "Events that were left out: sent twice, or come too late.", "reason")
         self.ignored = self._counter("events_ignored", "Events without a body, such as GETs.")
+        self.evaluations = self._counter(
+            "evaluation_requests", "Golden rows asked of a model, left out of its traffic."
+        )
         self.paired = self._counter("pairs", "Requests joined with their response.")
         self.reordered = self._counter("pairs_reordered", "Pairs of which the response came first.")
         self.unpaired = self._counter("events_unpaired", "Halves whose other half did not come in time.", "type")

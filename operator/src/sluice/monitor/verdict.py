@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -50,6 +51,21 @@ class Reason(StrEnum):
     OUTSIDE_LIMITS = "OutsideLimits"
     WORSE_THAN_STABLE = "WorseThanStable"
     UNGRADED = "Ungraded"
+    REFERENCE_INCOMPLETE = "ReferenceIncomplete"
+    REFERENCE_LOST = "ReferenceLost"
+
+
+class Sides(NamedTuple):
+    """What the two sides are called."""
+
+    candidate: str
+    stable: str
+    rows: str
+    """A place for each side's number of rows, in words."""
+
+
+IN_RELEASE = Sides("candidate", "stable revision", "{:,} candidate and {:,} stable rows")
+AT_REST = Sides("revision", "reference", "{:,} rows against {:,} of the reference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +122,9 @@ class Judgement:
     columns: tuple[ColumnVerdict, ...] = ()
 
 
-def judge(pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: Rule) -> Judgement:
+def judge(
+    pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: Rule, sides: Sides = IN_RELEASE
+) -> Judgement:
     """The verdict over all columns.
 
     The budget is split evenly over the tests (Bonferroni): 25 complete columns at 0.01 are tested at
@@ -116,7 +134,7 @@ def judge(pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: 
     Fail, if any column fails. Otherwise Inconclusive, if any column could not be judged, or the rows cannot
     speak for the requests. What has not been measured never passes.
     """
-    if too_few := _too_few(candidate, stable, rule):
+    if too_few := _too_few(candidate, stable, rule, sides):
         return too_few
     if not pairs:
         return Judgement(Verdict.INCONCLUSIVE, Reason.NO_DATA, "The rows of both sides have no columns.")
@@ -125,7 +143,7 @@ def judge(pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: 
     failed = [column for column in columns if column.verdict is Verdict.FAIL]
     unsure = [column for column in columns if column.verdict is Verdict.INCONCLUSIVE]
     biased = unfair(candidate.tally, stable.tally, rule.share) if rule.share is not None else None
-    rows = f"{candidate.rows:,} candidate and {stable.rows:,} stable rows"
+    rows = sides.rows.format(candidate.rows, stable.rows)
     if any(pair.matched is not None for pair in pairs):
         rows = f"{candidate.rows:,} rows that both revisions answered"
     if failed:
@@ -140,7 +158,7 @@ def judge(pairs: Sequence[ColumnPair], candidate: Sample, stable: Sample, rule: 
             "List the columns to compare in the monitor to leave them out.",
             columns,
         )
-    if lost := _lost(candidate, stable):
+    if lost := _lost(candidate, stable, sides):
         return Judgement(Verdict.INCONCLUSIVE, Reason.SAMPLES_LOST, lost, columns)
     if biased:
         return Judgement(Verdict.INCONCLUSIVE, Reason.SAMPLE_RATIO_MISMATCH, biased, columns)
@@ -169,14 +187,15 @@ def judge_column(pair: ColumnPair, rule: Rule, alpha: float) -> ColumnVerdict:
     return _column(pair, Verdict.FAIL, Reason.DRIFT_DETECTED, alpha, rule.min_effect, found)
 
 
-def _too_few(candidate: Sample, stable: Sample, rule: Rule) -> Judgement | None:
+def _too_few(candidate: Sample, stable: Sample, rule: Rule, sides: Sides) -> Judgement | None:
     if not candidate.rows:
-        return Judgement(Verdict.INCONCLUSIVE, Reason.NO_DATA, "The candidate has no rows in the window.")
+        return Judgement(Verdict.INCONCLUSIVE, Reason.NO_DATA, f"The {sides.candidate} has no rows in the window.")
     if not stable.rows:
-        return Judgement(Verdict.INCONCLUSIVE, Reason.NO_STABLE_DATA, "The stable revision has no rows in the window.")
+        message = f"The {sides.stable} has no rows in the window."
+        return Judgement(Verdict.INCONCLUSIVE, Reason.NO_STABLE_DATA, message)
     if min(candidate.rows, stable.rows) >= rule.min_samples:
         return None
-    have = f"{candidate.rows:,} candidate and {stable.rows:,} stable rows"
+    have = sides.rows.format(candidate.rows, stable.rows)
     message = f"{have}; {rule.min_samples:,} of each are needed."
     return Judgement(Verdict.INCONCLUSIVE, Reason.TOO_FEW_SAMPLES, message)
 
@@ -229,9 +248,9 @@ def _column(
     )
 
 
-def _lost(candidate: Sample, stable: Sample) -> str | None:
+def _lost(candidate: Sample, stable: Sample, sides: Sides) -> str | None:
     """What to say when too many inferences gave no row."""
-    for who, sample in (("candidate", candidate), ("stable revision", stable)):
+    for who, sample in ((sides.candidate, candidate), (sides.stable, stable)):
         share = sample.tally.lost_share
         if share > MAX_LOST_SHARE:
             tally = sample.tally

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.monitor.origin import Origins, gather, unknown
-from sluice.monitor.reservoir import Chunk, Kind, Plane, Side
+from sluice.monitor.reservoir import Chunk, Kind, Layout, LayoutFullError, Matrix, Plane, Side
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -63,12 +63,55 @@ def assemble(chunks: Sequence[Chunk], side: Side, max_rows: int, rng: np.random.
     to the lowest rate: with rates 2000/9000 and 80/80, the second keeps 18 of its 80 rows.
     """
     chunks = [chunk for chunk in chunks if chunk.seen and len(chunk.rows)]
+    return frame(chunks, _thin(chunks, max_rows, rng), side) if chunks else Frame(0, {})
+
+
+def condense(chunks: Sequence[Chunk], max_rows: int, rng: np.random.Generator, start: float) -> Chunk:
+    """One chunk for several of a revision, at most ``max_rows`` of their rows, thinned as :func:`assemble` does.
+
+    It stands for all the rows that they do, so it can be condensed with later ones again. Where rows came from, and
+    their ranks, are left behind.
+    """
+    chunks = [chunk for chunk in chunks if chunk.seen and len(chunk.rows)]
+    layout = Layout()
     if not chunks:
-        return Frame(0, {})
+        return Chunk(start, 0, np.empty((0, 0)), layout)
+    parts = _thin(chunks, max_rows, rng)
+    blocks = [_relaid(chunk, part, layout) for chunk, part in zip(chunks, parts, strict=True)]
+    rows = np.full((sum(map(len, blocks)), len(layout.planes)), np.nan)
+    top = 0
+    for block in blocks:
+        rows[top : top + len(block), : block.shape[1]] = block
+        top += len(block)
+    return Chunk(start, sum(chunk.seen for chunk in chunks), rows, layout)
+
+
+def _relaid(chunk: Chunk, part: Positions, layout: Layout) -> Matrix:
+    """Some of a chunk's rows under another layout, which learns what it does not know; what has no room is left out."""
+    cells, columns = chunk.rows[part], {}
+    for place, plane in enumerate(_planes(chunk)):
+        if plane.side is Side.RANKS:
+            continue
+        try:
+            target = layout.place(plane)
+        except LayoutFullError:
+            continue
+        values = cells[:, place]
+        if plane.kind is Kind.TEXT:
+            codes = _recode(values, chunk.layout.vocabularies[place], layout.vocabularies[target])
+            values = np.where(codes < 0, np.nan, codes)
+        columns[target] = values
+    block = np.full((len(cells), len(layout.planes)), np.nan)
+    for target, values in columns.items():
+        block[:, target] = values
+    return block
+
+
+def _thin(chunks: Sequence[Chunk], max_rows: int, rng: np.random.Generator) -> list[Positions]:
+    """The places of each chunk's rows that are left at one rate for all, at most ``max_rows``."""
     rate = min(len(chunk.rows) / chunk.seen for chunk in chunks)
     rate = min(rate, max_rows / sum(chunk.seen for chunk in chunks))
-    parts = [_draw(chunk, count, rng) for chunk, count in zip(chunks, _shares(chunks, rate, rng), strict=True)]
-    return frame(chunks, parts, side)
+    return [_draw(chunk, count, rng) for chunk, count in zip(chunks, _shares(chunks, rate, rng), strict=True)]
 
 
 def frame(chunks: Sequence[Chunk], parts: Sequence[Positions], side: Side) -> Frame:

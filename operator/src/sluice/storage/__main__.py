@@ -1,4 +1,4 @@
-"""``python -m sluice.storage``: resolve a model version, read evidence about one, or put one into a pod.
+"""``python -m sluice.storage``: what Sluice has to do with MLflow, each command a process of its own.
 
 ``resolve --name N (--version V | --alias A) [--digest]`` prints one JSON document: what the registry says,
 or ``{"error": {"reason", "message"}}``. Exit codes: 0 found, 1 its files are others, 2 usage, 3 no such model,
@@ -9,6 +9,11 @@ the same kind of error. Its field ``files`` is what the files alone tell; with `
 standard input, and as long as it still holds, a large model is not downloaded for a look at its tags.
 
 ``serve`` loads MLflow once and forks for each of these commands that it is asked to run: see ``sluice.storage.server``.
+
+``fetch URI FILE [--digest D]`` puts one file of golden rows in place, and ``publish FILE`` logs the result of
+``python -m sluice.evaluation`` as a run in MLflow: the first and the last container of an evaluation's Job. Exit codes:
+0 done, 1 not done, and the termination message is ``<Reason>: <message>``. That of a result that was published is its
+summary in JSON.
 
 ``SOURCE DESTINATION`` is the contract of KServe's storage initializer: KServe runs this container before the
 model server and appends the two arguments. Exit codes: 0 the pinned files are there, 1 they are not; the
@@ -38,18 +43,16 @@ import sys
 import tempfile
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from sluice import termination
 from sluice.storage import uri
 
 if TYPE_CHECKING:
     from sluice.storage.registry import Version
 
-TERMINATION_LOG = Path("/dev/termination-log")
-"""Kubernetes shows what a container writes here as the reason why it ended."""
-TERMINATION_BYTES = 4096
 VERIFIED = "DigestVerified"
-"""Begins that reason where it ended well; core/workload.py reads it."""
+"""Begins the termination message where a model was put in place; core/workload.py reads it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,6 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
         return resolve(_resolve_parser().parse_args(given[1:]))
     if given[:1] == ["evidence"]:
         return evidence(_evidence_parser().parse_args(given[1:]))
+    if given[:1] == ["fetch"]:
+        return fetch(_fetch_parser().parse_args(given[1:]))
+    if given[:1] == ["publish"]:
+        return publish(_publish_parser().parse_args(given[1:]))
     return initialize(_initialize_parser().parse_args(given))
 
 
@@ -107,6 +114,22 @@ def _initialize_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("source", help="mlflow://<name>/<version>?digest=sha256:<hex>")
     parser.add_argument("destination", type=Path, help="directory to fill, /mnt/models in a pod")
+    return _with_server(parser)
+
+
+def _fetch_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m sluice.storage fetch", description="Download a file of golden rows.")
+    parser.add_argument("uri", help="s3://…, runs:/…, models:/… or mlflow-artifacts:/…")
+    parser.add_argument("destination", type=Path, help="file to write")
+    parser.add_argument("--digest", help="sha256:<hex> that the file must have")
+    return _with_server(parser)
+
+
+def _publish_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m sluice.storage publish", description="Log the result of an evaluation in MLflow."
+    )
+    parser.add_argument("result", type=Path, help="file that python -m sluice.evaluation wrote")
     return _with_server(parser)
 
 
@@ -186,12 +209,44 @@ def evidence(options: argparse.Namespace) -> int:
     return 0
 
 
+def fetch(options: argparse.Namespace) -> int:
+    """Put a file of golden rows in place, or refuse."""
+    destination: Path = options.destination
+    with tempfile.TemporaryDirectory(prefix=".home-", dir=destination.parent) as scratch:
+        _set_environment(scratch)
+        from sluice.storage import golden
+
+        try:
+            digest = golden.fetch(options.uri, destination, options.digest, options.tracking_uri)
+        except golden.GoldenError as error:
+            termination.refuse(error.reason, str(error))
+    print(f"{options.uri}: {digest}, in {destination}")
+    return 0
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Log the result of an evaluation in MLflow, and conclude with its summary."""
+    result: Path = options.result
+    with tempfile.TemporaryDirectory(prefix=".home-", dir=result.parent) as scratch:
+        _set_environment(scratch)
+        from sluice.storage import publication
+
+        try:
+            with redirect_stdout(sys.stderr):  # MLflow prints where the run can be seen
+                summary = publication.publish(result, options.tracking_uri)
+        except publication.PublicationError as error:
+            termination.refuse(error.reason, str(error))
+    termination.conclude(summary)
+    print(summary)
+    return 0
+
+
 def initialize(options: argparse.Namespace) -> int:
     """Fill the destination, or refuse and leave it as it was."""
     try:
         wanted = uri.parse(options.source)
     except ValueError as error:
-        _refuse("InvalidModelUri", str(error))
+        termination.refuse("InvalidModelUri", str(error))
     destination: Path = options.destination
     created = not destination.exists()
     destination.mkdir(parents=True, exist_ok=True)
@@ -204,28 +259,14 @@ def initialize(options: argparse.Namespace) -> int:
                 registry = Registry(options.tracking_uri)
                 registry.fetch(registry.by_version(wanted.name, wanted.version), destination, wanted.digest)
             except RegistryError as error:
-                _refuse(error.reason, str(error))
+                termination.refuse(error.reason, str(error))
     finally:
         if created:
             with suppress(OSError):
                 destination.rmdir()  # only if nothing was delivered
-    _conclude(f"{VERIFIED}: {wanted.digest}")
+    termination.conclude(f"{VERIFIED}: {wanted.digest}")
     print(f"{wanted.name} version {wanted.version}: {wanted.digest} verified, in {destination}")
     return 0
-
-
-def _refuse(reason: str, message: str) -> NoReturn:
-    text = f"{reason}: {message}"
-    _conclude(text)
-    print(text, file=sys.stderr)
-    raise SystemExit(1)
-
-
-def _conclude(text: str) -> None:
-    """Leave what became of it where Kubernetes makes it a part of the pod's status."""
-    if TERMINATION_LOG.exists():
-        with suppress(OSError):
-            TERMINATION_LOG.write_bytes(text.encode()[:TERMINATION_BYTES])
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from sluice.api.evidence import (
 from sluice.api.governance import PinnedPolicy
 from sluice.api.governanceexception import GovernanceExceptionSpec
 from sluice.api.governancepolicy import Before, Distinct, RequiredApproval, RiskTier
+from sluice.api.measure import Limits
 from sluice.api.modeldecision import Action, Actor, ApprovalConditions, ModelDecisionSpec, Subject, Target
 from sluice.api.modeldeployment import Governance, MonitorMode, MonitorUse, Rollout, Serving
-from sluice.api.modelmonitor import SLO, Comparison, Drift, Limits, ModelMonitorSpec, Workload
+from sluice.api.modelmonitor import SLO, Comparison, Drift, ModelMonitorSpec, Workload
 from sluice.api.modelrevision import Column, ResolvedModel
 from sluice.api.record import ORIGIN, Record, RecordKind, Seal
 from sluice.api.verdict import MonitorResult, Verdict
