@@ -54,6 +54,10 @@ test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end 
 lint unit component chart e2e: uv ## One layer of the tests
 	@RUN="$(RUN)" bash hack/test.sh $@
 
+.PHONY: soak
+soak: uv ## What takes time on a cluster that is up: drift of what serves, told after the promotion (about 30 min)
+	@$(RUN) python -m pytest -q -p no:randomly -m soak tests/e2e
+
 .PHONY: format generate bench bench-gates
 format: uv ## Format the code and mend what can be mended
 	@$(RUN) ruff format . && $(RUN) ruff check --fix .

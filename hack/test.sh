@@ -82,7 +82,7 @@ for what in "$@"; do
       $RUN python -m hack.cluster up
       layer e2e-alone tests/e2e -p no:randomly -m alone
       # Three at a time: they mostly wait for pods. More, and the pods wait for a processor.
-      layer e2e tests/e2e -p no:randomly -m "not alone" --numprocesses=3
+      layer e2e tests/e2e -p no:randomly -m "not alone and not soak" --numprocesses=3
       ;;
     +lint | +unit | +component | +chart)
       say "${what#+}, beside what follows"

@@ -28,7 +28,7 @@ def drawn(model: type[Resource]) -> tuple[Schema, st.SearchStrategy[Any]]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
 @given(data=st.data())
 def test_what_the_schema_admits_the_model_reads_and_writes_back_unchanged(
     model: type[Resource], data: st.DataObject

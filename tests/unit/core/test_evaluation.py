@@ -110,6 +110,22 @@ def test_a_candidate_that_fails_on_golden_data_ends_without_any_traffic() -> Non
     sound(cluster)
 
 
+def test_golden_data_that_fails_does_not_wait_for_other_that_is_being_asked() -> None:
+    other = MonitorUse(name="slow-golden")
+    cluster = Bench(examined(spec("1", steps=PLAN)), oracle=golden(Verdict.PASS))
+    cluster.settle()
+    cluster.run(120)
+    cluster.monitors[other.kind, other.name] = GOLDEN
+    cluster.oracle = lambda wanted, _now: Verdict.INCONCLUSIVE if wanted.use == other else Verdict.FAIL
+    both = examined(spec("2", steps=PLAN))
+    cluster.ask(both.model_copy(update={"monitors": [*both.monitors, other]}))
+    cluster.run(60)
+    assert cluster.phase("scorer-r2") == "RolledBack"
+    assert verdicts(cluster) == ["golden Fail"]
+    assert not [r for r in cluster.revisions["scorer-r2"].status.records if r.message.startswith("slow-golden")]
+    sound(cluster)
+
+
 def test_a_first_release_serves_nobody_before_golden_data_passes() -> None:
     cluster = Bench(examined(spec("1", steps=PLAN)), oracle=golden(Verdict.ERROR))
     cluster.settle()

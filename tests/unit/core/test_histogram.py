@@ -140,8 +140,8 @@ def test_a_candidate_that_is_slower_by_just_what_is_allowed_is_hardly_ever_taken
     """The worst that is still allowed, looked at with a doubt of 5 %: rounding to bounds makes it far less."""
     chance = random.Random(7)
     alarms = 0
-    for _ in range(400):
+    for _ in range(200):
         stable = histogram([draw(chance) for _ in range(600)])
         candidate = histogram([twice(draw(chance)) for _ in range(150)])
         alarms += Race(candidate, stable, share, twice).lost(0.95)
-    assert alarms <= 0.05 * 400
+    assert alarms <= 0.05 * 200

@@ -79,7 +79,7 @@ def test_of_whole_requests_the_effect_is_one_minus_the_overlap(noise: float) -> 
 
 def test_of_a_sample_of_rows_it_is_so_on_average() -> None:
     effects = []
-    for seed in range(40):
+    for seed in range(20):
         kept, overlap = shadowed(0.5, bucket_rows=3_000, seed=seed)
         both = joined(kept)
         (pair,) = match_rankings(both.candidate, both.stable, (), TOP)
@@ -110,7 +110,7 @@ def test_scores_of_another_scale_rank_alike() -> None:
 
 def test_an_overlap_just_as_small_as_is_allowed_is_seldom_called_smaller() -> None:
     """Whole requests go one way or the other: their rows are not so many independent observations."""
-    rng, alarms, repetitions = np.random.default_rng(2), 0, 150
+    rng, alarms, repetitions = np.random.default_rng(2), 0, 80
     for _ in range(repetitions):
         kept = store()
         for number in range(60):
