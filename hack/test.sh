@@ -64,7 +64,7 @@ for what in "$@"; do
     unit)
       # The core's own tests take every branch of it. To measure that doubles their time, and would that of all others.
       layer core tests/unit/core --numprocesses=auto --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
-      layer unit tests/unit --ignore=tests/unit/core --numprocesses=auto
+      layer unit tests/unit --ignore=tests/unit/core --numprocesses=auto --dist=loadgroup
       ;;
     component)
       programs

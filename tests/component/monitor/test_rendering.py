@@ -26,6 +26,7 @@ from sluice.monitor.renderer import Renderer, RendererError
 from sluice.monitor.rendering import escape_data, render, report
 from sluice.monitor.tally import Tally
 from sluice.monitor.telemetry import Metrics
+from sluice.monitor.vector import WIDE
 from sluice.monitor.verdict import Judgement, Rule, Sample, judge
 from sluice.monitor.window import Column, Frame
 
@@ -47,6 +48,7 @@ def frame(seed: int, shift: float = 0.0, rows: int = 400) -> Frame:
         "moved": np.full(rows, 0.1 + shift / 5_000),
         "empty": np.full(rows, np.nan),
     }
+    numbers |= {f"vector[{place}]": rng.normal(shift, size=rows) for place in range(WIDE)}
     nan = np.full(rows, np.nan)
     columns = {name: Column(values) for name, values in numbers.items()}
     columns["texts"] = Column(nan, rng.choice(3, rows, p=[0.5, 0.4, 0.1]).astype(np.int32), ("a", "b", "c"))
@@ -75,8 +77,10 @@ def test_the_report_shows_the_p_values_and_levels_of_the_verdict(shift: float) -
     reported = {metric["config"]["column"]: metric for metric in metrics}
     compared = [column for column in judgement.columns if column.test in {"ks", "chi2", "constant"}]
     assert {column.name for column in compared} >= {"normal", "tied", "gaps", "classes", "same", "texts", "words"}
+    assert ColumnKind.VECTOR in {column.kind for column in compared}
+    units = {ColumnKind.TEXT: " (characters)", ColumnKind.VECTOR: ": a classifier's score"}
     for column in compared:
-        name = f"{column.name} (characters)" if column.kind is ColumnKind.TEXT else column.name
+        name = column.name + units.get(column.kind, "")
         assert float(reported[name]["value"]) == pytest.approx(column.p_value, rel=1e-12), column.name
         assert reported[name]["config"]["threshold"] == column.alpha
 

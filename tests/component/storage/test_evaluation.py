@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from sluice.storage.golden import GoldenError, fetch
+from sluice.storage.publication import publish
 from tests.component.storage.conftest import READ_ONLY, Mlflow
 from tests.unit.storage.test_publication import document
 
@@ -34,9 +36,7 @@ def test_golden_rows_are_fetched_from_each_of_mlflows_places(mlflow: Mlflow, tra
     root = MlflowClient(mlflow.uri, mlflow.uri).get_run(trained).info.artifact_uri
     assert root.startswith("mlflow-artifacts:/")
     for uri in (f"runs:/{trained}/golden/rows.csv", "models:/scorer/1/golden.csv", f"{root}/golden/rows.csv"):
-        code, out, err = mlflow.run("fetch", uri, str(tmp_path / "data"), "--digest", DIGEST)
-        assert code == 0, err
-        assert DIGEST in out
+        assert fetch(uri, tmp_path / "data", DIGEST, mlflow.uri) == DIGEST
         assert (tmp_path / "data").read_text() == CONTENT
         (tmp_path / "data").unlink()
 
@@ -48,9 +48,15 @@ def test_golden_rows_are_fetched_from_each_of_mlflows_places(mlflow: Mlflow, tra
 def test_what_is_no_file_there_is_refused(mlflow: Mlflow, trained: str, tmp_path: Path, path: str, reason: str) -> None:
     root = MlflowClient(mlflow.uri, mlflow.uri).get_run(trained).info.artifact_uri
     for uri in (f"runs:/{trained}/{path}", f"{root}/{path}"):
-        code, _, err = mlflow.run("fetch", uri, str(tmp_path / "data"))
-        assert (code, err.splitlines()[-1].partition(":")[0]) == (1, reason)
+        with pytest.raises(GoldenError) as refused:
+            fetch(uri, tmp_path / "data", None, mlflow.uri)
+        assert refused.value.reason == reason
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_in_a_word_why_there_are_no_rows(mlflow: Mlflow, trained: str, tmp_path: Path) -> None:
+    code, _, err = mlflow.run("fetch", f"runs:/{trained}/golden/none.csv", str(tmp_path / "data"))
+    assert (code, err.splitlines()[-1].partition(":")[0]) == (1, "DataNotFound")
 
 
 def test_a_result_becomes_a_run_with_its_document(mlflow: Mlflow, trained: str, tmp_path: Path) -> None:
@@ -62,7 +68,8 @@ def test_a_result_becomes_a_run_with_its_document(mlflow: Mlflow, trained: str, 
     assert client.get_run(run).data.tags["mlflow.parentRunId"] == trained
     copy = client.download_artifacts(run, "evaluation.json", str(tmp_path))
     assert Path(copy).read_bytes() == content
-    assert json.loads(mlflow.run("publish", str(tmp_path / "result.json"))[1])["run"] == run
+    again = publish(tmp_path / "result.json", mlflow.uri)  # as a Job that is tried anew
+    assert json.loads(again)["run"] == run
 
 
 def test_both_write_nowhere_but_beside_their_file(mlflow: Mlflow, trained: str, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def play(script: Script) -> Cluster:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scripts)
 def test_weights_are_whole_rises_are_earned_and_every_run_ends_with_the_revision_promoted_last(script: Script) -> None:
     cluster = play(script)

@@ -28,7 +28,7 @@ from sluice.monitor.twosample import (
     pool_rare,
 )
 
-REPETITIONS = 2_000
+REPETITIONS = 1_000
 numbers = arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6))
 small = arrays.arrays(np.float64, st.integers(1, 60), elements=st.integers(-3, 3).map(float))
 """Many ties."""

@@ -305,7 +305,7 @@ def test_a_long_list_of_changed_columns_fits_into_a_condition_s_message() -> Non
 def test_no_change_in_25_columns_fails_no_more_often_than_the_budget_says() -> None:
     rng = np.random.default_rng(RNG_SEED)
     rule = Rule(min_samples=200, min_effect=0.0, alpha=0.05)
-    repetitions = 200
+    repetitions = 100
 
     def side() -> Frame:
         numbers = {f"x{index}": rng.normal(size=300).tolist() for index in range(20)}

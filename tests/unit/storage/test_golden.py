@@ -17,6 +17,8 @@ from sluice.storage import golden
 from sluice.storage.golden import GoldenError, fetch
 from tests.unit.storage.conftest import Mlflow
 
+pytestmark = pytest.mark.xdist_group("mlflow")  # whose database takes four seconds to make
+
 CONTENT = "a,truth\n1,0\n"
 DIGEST = f"sha256:{hashlib.sha256(CONTENT.encode()).hexdigest()}"
 OTHER = f"sha256:{'0' * 64}"

@@ -25,6 +25,8 @@ from sluice.storage.publication import EXPERIMENT, PublicationError, metrics, pu
 from tests.unit.evaluation import examples
 from tests.unit.storage.conftest import Mlflow
 
+pytestmark = pytest.mark.xdist_group("mlflow")  # whose database takes four seconds to make
+
 
 def of_slice(value: str, column: str = "country", **changes: Any) -> Slice:
     stated: dict[str, Any] = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sluice.monitor.paired import Matched, concordance, flips
 from sluice.monitor.reservoir import OTHER
 from sluice.monitor.twosample import Comparison, contingency, is_rare, kolmogorov_smirnov, more_missing
+from sluice.monitor.vector import gathered, told_apart, vectors
 from sluice.monitor.window import Column, Floats, Frame
 
 MAX_DISCRETE = 20
@@ -29,6 +30,8 @@ class ColumnKind(StrEnum):
     CATEGORICAL = "Categorical"
     TEXT = "Text"
     """Texts that hardly repeat, such as what a language model answers: compared by their length."""
+    VECTOR = "Vector"
+    """Numbers that are one thing, such as an embedding: compared by the scores of a classifier, see ``vector``."""
     EMPTY = "Empty"
     """Neither side has a value."""
 
@@ -40,7 +43,8 @@ class ColumnSide:
     rows: int
     """Rows of the side, whether the column has a value in them or not."""
     values: Floats
-    """Shape (present,): the numbers, positions in the pair's labels, or lengths of texts in characters."""
+    """Shape (present,): the numbers, positions in the pair's labels, lengths of texts in characters, or scores of
+    vectors."""
     other_type: int
     """Cells of the kind that the column is not: text in a numeric column, numbers among text."""
 
@@ -131,15 +135,57 @@ def match_columns(candidate: Frame, stable: Frame, names: Sequence[str], *, pair
     Args:
         candidate: the rows of one side.
         stable: the rows of the other.
-        names: the columns to compare; none means all.
+        names: the columns, or vectors, to compare; none means all.
         paired: whether row ``i`` of both sides answers the same request.
     """
-    chosen = names or [*stable.columns, *(name for name in candidate.columns if name not in stable.columns)]
-    requests = None
-    if paired:
-        origins = candidate.origins
-        requests = origins.clusters() if origins is not None else np.arange(candidate.rows)
-    return [_match(name, candidate, stable, requests) for name in dict.fromkeys(chosen)]
+    every = [*stable.columns, *(name for name in candidate.columns if name not in stable.columns)]
+    found = vectors(every)
+    requests = _requests(candidate) if paired else None
+    return [
+        _match_vectors(name, found[name], candidate, stable, requests)
+        if name in found and name not in every
+        else _match(name, candidate, stable, requests)
+        for name in dict.fromkeys(names or gathered(every, found))
+    ]
+
+
+def _requests(frame: Frame) -> NDArray[np.intp]:
+    """Shape (rows,): rows with the same number came in one request."""
+    return frame.origins.clusters() if frame.origins is not None else np.arange(frame.rows)
+
+
+def _match_vectors(
+    name: str, columns: Sequence[str], candidate: Frame, stable: Frame, requests: NDArray[np.intp] | None
+) -> ColumnPair:
+    """Half of the requests are compared, by a classifier that the other half taught: rows are those of the former."""
+    ours, theirs = (
+        _Vectors.of(frame, columns, requests if requests is not None else _requests(frame))
+        for frame in (candidate, stable)
+    )
+    scores = map(_rounded, told_apart(ours.whole, theirs.whole, ours.requests, theirs.requests))
+    sides = [
+        ColumnSide(len(found) + int((side.broken % 2 == 1).sum()), found, 0)
+        for found, side in zip(scores, (ours, theirs), strict=True)
+    ]
+    kind = ColumnKind.VECTOR if len(ours.whole) or len(theirs.whole) else ColumnKind.EMPTY
+    return ColumnPair(f"{name} ({len(columns)} numbers)", kind, sides[0], sides[1])
+
+
+class _Vectors(NamedTuple):
+    """One side's vectors."""
+
+    whole: Floats
+    """Shape (rows, numbers): those without a gap."""
+    requests: NDArray[np.intp]
+    """Shape (rows,): of each, the number of its request."""
+    broken: NDArray[np.intp]
+    """Of the others, too."""
+
+    @classmethod
+    def of(cls, frame: Frame, columns: Sequence[str], requests: NDArray[np.intp]) -> _Vectors:
+        cells = _rounded(np.column_stack([_column(frame, column).numbers for column in columns]))
+        there = ~np.isnan(cells).any(axis=1)
+        return cls(cells[there], requests[there], requests[~there])
 
 
 def match_rankings(candidate: Frame, stable: Frame, names: Sequence[str], top: int) -> list[ColumnPair]:

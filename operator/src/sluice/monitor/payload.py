@@ -15,7 +15,7 @@ Body = TypeVar("Body")
 Cell = float | int | bool | str | None
 
 MAX_COLUMNS = 512
-"""Widest table accepted. Images and embeddings beyond it are not compared column by column."""
+"""Widest table accepted: images, and embeddings of more numbers, are not compared."""
 
 
 class Table(NamedTuple):

@@ -114,7 +114,8 @@ def _register(exhibits: Sequence[Exhibit], min_effect: float) -> None:
 
 def _shown(pair: ColumnPair) -> str:
     """What the report calls the column."""
-    return f"{pair.name} (characters)" if pair.kind is ColumnKind.TEXT else pair.name
+    unit = {ColumnKind.TEXT: " (characters)", ColumnKind.VECTOR: ": a classifier's score"}
+    return pair.name + unit.get(pair.kind, "")
 
 
 def _series(pair: ColumnPair, side: ColumnSide) -> pd.Series[Any]:

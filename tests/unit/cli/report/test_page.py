@@ -20,6 +20,8 @@ from tests.unit.cli.report.markup import Taken, dangers, taken
 from tests.unit.dossiers import UNTRUSTED
 from tests.unit.stories import EMOJI, HOSTILE, LONG, STORIES, told
 
+pytestmark = pytest.mark.xdist_group("stories")  # which are simulated once for each process
+
 SUBJECT = {"first release": "r1", "ungoverned": "r1"}
 
 

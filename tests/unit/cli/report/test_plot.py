@@ -22,6 +22,8 @@ from sluice.core.steps import StepKind
 from sluice.core.world import Revision
 from tests.unit.stories import STORIES, told
 
+pytestmark = pytest.mark.xdist_group("stories")  # which are simulated once for each process
+
 SUBJECT = {"first release": "r1", "ungoverned": "r1"}
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 spans = st.timedeltas(timedelta(seconds=1), timedelta(days=900))

@@ -25,6 +25,8 @@ from sluice.edges import signing
 from tests.unit.dossiers import UNTRUSTED, trusted
 from tests.unit.stories import STORIES, told
 
+pytestmark = pytest.mark.xdist_group("stories")  # which are simulated once for each process
+
 SUBJECT = {"first release": "r1", "ungoverned": "r1"}
 NBSP = "\N{NO-BREAK SPACE}"
 
