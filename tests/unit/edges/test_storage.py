@@ -187,8 +187,10 @@ async def test_whoever_loses_patience_ends_the_command_wherever_it_is(
 ) -> None:
     storage, file = make(), tmp_path / "pid"
     await ask(storage, "say")
-    assert "took longer than" in (await ask(storage, "hang", str(file), patience=0.5))["error"]["message"]
-    await gone(int(file.read_text()))
+    task = asyncio.create_task(ask(storage, "hang", str(file), patience=5))
+    pid = await written(file)
+    assert "took longer than" in (await task)["error"]["message"]
+    await gone(pid)
 
 
 async def test_a_command_that_is_not_waited_for_any_more_ends(make: Callable[..., Storage], tmp_path: Path) -> None:
