@@ -108,7 +108,7 @@ def _direction(ours: Floats, theirs: Floats) -> Floats:
 
 def _covariance(rows: Floats) -> Floats:
     """Of rows around 0, as Ledoit and Wolf estimate it; never singular."""
-    from sklearn.covariance import ledoit_wolf  # 60 MiB that few deployments need
+    from sklearn.covariance import ledoit_wolf  # 80 MiB that few deployments need
 
     estimate, _ = ledoit_wolf(rows, assume_centered=True)
     found: Floats = estimate + _RIDGE * np.eye(rows.shape[1])
