@@ -20,7 +20,7 @@ from sluice.core.verification import verify
 from tests.unit.core.dossiers import STRANGER, Kept, governed_story
 from tests.unit.core.tampering import WAYS, Tally, Tamperer, tamper
 
-TAMPERINGS = int(os.environ.get("SLUICE_TAMPERINGS", "2500"))
+TAMPERINGS = int(os.environ.get("SLUICE_TAMPERINGS", "1500"))
 """How often somebody lays hands on what is kept. Ten thousand take a minute or two: ``SLUICE_TAMPERINGS=10000``."""
 PROCESSES = 2
 
