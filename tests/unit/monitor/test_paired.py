@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from sluice.api.verdict import Verdict
+from sluice.monitor import paired as tests
 from sluice.monitor.comparison import match_columns
 from sluice.monitor.origin import Origins
-from sluice.monitor.paired import Matched, concordance, flips
+from sluice.monitor.paired import Matched, flips
 from sluice.monitor.tally import Tally
-from sluice.monitor.twosample import Floats
+from sluice.monitor.twosample import Comparison, Floats
 from sluice.monitor.verdict import Judgement, Reason, Rule, Sample, judge
 from sluice.monitor.window import Column, Frame
 
@@ -29,6 +30,10 @@ answers = arrays.arrays(np.float64, st.integers(2, 60), elements=st.floats(-1e6,
 def matched(candidate: Floats, stable: Floats, requests: Floats | None = None) -> Matched:
     alone = np.arange(len(candidate))
     return Matched(candidate, stable, alone if requests is None else requests.astype(np.intp))
+
+
+def concordance(answers: Matched, limit: float) -> Comparison:
+    return tests.concordance(answers.gaps(), limit)
 
 
 def alarms(test: Callable[[np.random.Generator], float], alpha: float) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +15,12 @@ from hypothesis.extra import numpy as arrays
 from sluice.api.verdict import Verdict
 from sluice.monitor.comparison import ColumnKind, ColumnPair, match_columns
 from sluice.monitor.origin import Origins
+from sluice.monitor.reservoir import Chunk, Layout, Side
 from sluice.monitor.tally import Tally
 from sluice.monitor.twosample import Floats, kolmogorov_smirnov
-from sluice.monitor.vector import WIDE, gathered, told_apart, vectors
+from sluice.monitor.vector import MOST_NUMBERS, WIDE, Vectors, chances, gathered, told_apart, vectors
 from sluice.monitor.verdict import Judgement, Reason, Rule, Sample, judge
-from sluice.monitor.window import Column, Frame
+from sluice.monitor.window import Column, Frame, condense
 
 RULE = Rule(min_samples=200, min_effect=0.1, alpha=0.01)
 
@@ -30,12 +33,13 @@ def frame(table: Floats, name: str = "embedding", requests: int = 0, **others: F
     """A vector, and other columns."""
     columns = {f"{name}[{place}]": Column(table[:, place]) for place in range(table.shape[1])}
     columns |= {other: Column(values) for other, values in others.items()}
-    origins = None
-    if requests:
-        index = np.arange(len(table), dtype=np.int32) % requests
-        ids = np.array([b"request-%d" % (row // requests) for row in range(len(table))])
-        origins = Origins(ids, index, np.full(len(table), requests, np.int32))
-    return Frame(len(table), columns, origins)
+    ids = [b"request-%d" % (row // requests) for row in range(len(table))] if requests else []
+    return Frame(len(table), columns, origins(ids, requests) if requests else None)
+
+
+def origins(ids: Sequence[bytes], size: int = 1) -> Origins:
+    index = np.arange(len(ids), dtype=np.int32) % size
+    return Origins(np.array(ids), index, np.full(len(ids), size, np.int32))
 
 
 def verdict(candidate: Frame, stable: Frame, *columns: str, paired: bool = False) -> Judgement:
@@ -80,11 +84,13 @@ def test_what_has_not_changed_passes_and_says_what_would_have_been_seen() -> Non
 @pytest.mark.parametrize("rows", [60, 200])
 def test_it_keeps_its_level(rows: int) -> None:
     """Learning finds something in everything. What it found is held against rows that it has not seen."""
-    rng, repetitions, numbers = np.random.default_rng(20_261_127), 200, np.arange(rows)
+    rng, repetitions, places = np.random.default_rng(20_261_127), 200, np.arange(rows)
+
+    def side() -> Vectors:
+        return Vectors(rng.lognormal(sigma=1.5, size=(rows, 40)), places, places % 2 == 0)
 
     def p_value() -> float:
-        sides = rng.lognormal(sigma=1.5, size=(2, rows, 40))
-        return kolmogorov_smirnov(*told_apart(sides[0], sides[1], numbers, numbers)).p_value
+        return kolmogorov_smirnov(*told_apart(side(), side())).p_value
 
     alarms = sum(p_value() <= 0.05 for _ in range(repetitions))
     assert alarms / repetitions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / repetitions)
@@ -102,34 +108,101 @@ def test_rows_of_one_request_either_teach_or_are_compared() -> None:
     assert together < 0.4 < kolmogorov_smirnov(torn.candidate.values, torn.stable.values).effect
 
 
-def test_in_a_shadow_a_request_teaches_on_both_sides_or_on_none() -> None:
-    """Both sides are asked the same: what is learnt of one side's row is known of the other's."""
-    table = normal(1, rows=800)
-    pair = only(frame(table, requests=1), frame(table, requests=1), paired=True)
-    assert pair.matched is None
-    assert np.array_equal(pair.candidate.values, pair.stable.values)
+def test_halves_do_not_go_by_what_an_id_says() -> None:
+    """By their order, all documents would be in one half and all queries in the other."""
+    ids = [b"%04d-%s" % (number, kind) for number in range(1_000) for kind in (b"doc", b"query")]
+    luck = chances(replace(frame(normal(1, rows=2_000)), origins=origins(ids)))
+    assert abs(int((luck[::2] & 1).sum()) - 500) < 80
+    assert abs(int((luck[1::2] & 1).sum()) - 500) < 80
+
+
+def test_a_reference_remembers_what_came_in_one_request() -> None:
+    ids = [b"request-%d" % (row // 10) for row in range(600)]
+    layout, cells = Layout(), []
+    for row in normal(1, rows=600).tolist():
+        values: list[float] = []
+        layout.encode(Side.OUTPUTS, tuple(f"e[{place}]" for place in range(WIDE)), row, values)
+        cells.append(values)
+    kept = condense([Chunk(0.0, 600, np.array(cells), layout, origins(ids, 10))], 300, np.random.default_rng(1), 0.0)
+    assert kept.origins is not None
+    assert len(kept.rows) == len(kept.origins) == 300
+    assert len(set(kept.origins.requests.tolist())) <= 60
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_in_a_shadow_vectors_are_compared_answer_by_answer(share: float) -> None:
+    """Some customers are given others' answers: as a whole, the answers are distributed as before."""
+    table, rng = normal(1, rows=2_000), np.random.default_rng(5)
+    mixed, some = table.copy(), rng.random(2_000) < share
+    mixed[some] = rng.permutation(table[some])
+    assert verdict(frame(mixed, requests=1), frame(table, requests=1)).verdict is Verdict.PASS
+    found = verdict(frame(mixed, requests=1), frame(table, requests=1), paired=True)
+    assert (found.verdict, found.columns[0].test) == (Verdict.FAIL, "concordance")
+    assert found.columns[0].effect == pytest.approx(math.sqrt(share), abs=0.03)
+    assert found.message.startswith("1 of 1 columns changed in 2,000 rows that both revisions answered: ")
+
+
+def test_in_a_shadow_a_model_that_was_trained_again_passes_and_so_does_itself() -> None:
+    table = normal(1, rows=2_000)
+    for noise in (0.0, 0.05):
+        again = table + normal(2, rows=2_000, scale=noise) if noise else table
+        assert verdict(frame(again, requests=1), frame(table, requests=1), paired=True).verdict is Verdict.PASS
+
+
+def test_in_a_shadow_what_one_side_lacks_is_missing() -> None:
+    table = normal(1, rows=1_000)
+    gaps = table.copy()
+    gaps[::10, 3] = np.nan
+    pair = only(frame(gaps, requests=1), frame(table, requests=1), paired=True)
+    assert (pair.compared, pair.candidate.missing, pair.stable.missing) == (900, 100, 0)
+
+
+def test_of_long_vectors_as_many_are_compared_as_there_is_room_for() -> None:
+    rows = 2 * MOST_NUMBERS // 500
+    pair = only(frame(np.zeros((rows, 500))), frame(np.zeros((rows, 500))))
+    assert rows * 0.2 < len(pair.candidate.values) < rows * 0.3
 
 
 def test_a_vector_with_a_gap_is_missing() -> None:
     table = normal(1)
     table[::3, 5] = np.nan
     pair = only(frame(table), frame(normal(2)))
-    assert pair.candidate.rows == pair.stable.rows == 500
-    assert pair.candidate.missing == pytest.approx(167, abs=1)
+    assert pair.candidate.rows == pytest.approx(500, abs=60)
+    assert pair.candidate.missing_share == pytest.approx(1 / 3, abs=0.06)
+    assert pair.stable.missing == 0
     found = verdict(frame(table), frame(normal(2)))
     assert (found.verdict, found.reason) == (Verdict.FAIL, Reason.MORE_MISSING_VALUES)
 
 
-def test_a_vector_of_another_length_is_another_column() -> None:
-    longer = verdict(frame(normal(1, numbers=2 * WIDE)), frame(normal(2)))
-    assert (longer.verdict, longer.reason) == (Verdict.INCONCLUSIVE, Reason.COLUMN_NEW)
-    shorter = verdict(frame(normal(1)), frame(normal(2, numbers=2 * WIDE)))
-    assert (shorter.verdict, shorter.reason) == (Verdict.FAIL, Reason.COLUMN_MISSING)
+@pytest.mark.parametrize("numbers", [WIDE // 2, 2 * WIDE])
+def test_answers_of_another_length_are_none(numbers: int) -> None:
+    found = verdict(frame(normal(1, numbers=numbers)), frame(normal(2)), "embedding")
+    assert (found.verdict, found.reason) == (Verdict.FAIL, Reason.COLUMN_MISSING)
+
+
+def test_one_row_that_is_longer_changes_nothing_about_the_others() -> None:
+    longer = np.hstack([normal(1, shift=2.0), np.full((1_000, 1), np.nan)])
+    longer[7, WIDE] = 1.0
+    assert verdict(frame(longer), frame(normal(2))).verdict is Verdict.FAIL
+    pair = only(frame(longer), frame(normal(2)))
+    assert pair.name == "embedding (64 numbers)"
+    assert pair.candidate.missing <= 1
+
+
+def test_a_number_of_the_same_name_hides_no_vector() -> None:
+    ours, theirs = (frame(normal(seed, shift=seed % 2), embedding=np.ones(1_000)) for seed in (1, 2))
+    found = verdict(ours, theirs)
+    assert {column.name: column.verdict for column in found.columns} == {
+        "embedding (64 numbers)": Verdict.FAIL,
+        "embedding": Verdict.PASS,
+    }
+    assert only(ours, theirs, "embedding[]").kind is ColumnKind.VECTOR
 
 
 def test_half_of_the_rows_are_compared_and_must_be_enough() -> None:
-    found = verdict(frame(normal(1, rows=390)), frame(normal(2, rows=390)))
+    found = verdict(frame(normal(1, rows=300)), frame(normal(2, rows=300)))
     assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, Reason.TOO_FEW_VALUES)
+    assert "A vector needs twice as many rows" in found.message
     nothing = verdict(frame(normal(1, rows=12)), frame(normal(2, rows=1_000)), "embedding")
     assert nothing.verdict is Verdict.INCONCLUSIVE
 
@@ -159,7 +232,10 @@ def test_what_is_named_is_compared_as_it_is_named() -> None:
     assert only(whole, whole, "embedding").kind is ColumnKind.NUMERIC
 
 
-@pytest.mark.parametrize("names", [["a[0]"], ["a[0]", "a[2]"], ["a[1]", "a[2]"], ["a[0]", "a[01]"], ["[0]", "[1]"]])
+@pytest.mark.parametrize(
+    "names",
+    [["a[0]"], ["a[0]", "a[2]"], ["a[1]", "a[2]"], ["a[0]", "a[01]"], ["[0]", "[1]"], ["a[0]", f"a[{'1' * 5_000}]"]],
+)
 def test_what_is_no_vector(names: list[str]) -> None:
     assert vectors(names) == {}
     assert gathered(names, {}) == names

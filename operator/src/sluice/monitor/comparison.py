@@ -10,10 +10,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.monitor.paired import Matched, concordance, flips
+from sluice.monitor.paired import Gaps, Matched, concordance, flips
 from sluice.monitor.reservoir import OTHER
 from sluice.monitor.twosample import Comparison, contingency, is_rare, kolmogorov_smirnov, more_missing
-from sluice.monitor.vector import gathered, told_apart, vectors
+from sluice.monitor.vector import (
+    MOST_NUMBERS,
+    VECTOR,
+    Vectors,
+    chances,
+    gathered,
+    lengths,
+    told_apart,
+    vectors,
+    width,
+)
 from sluice.monitor.window import Column, Floats, Frame
 
 MAX_DISCRETE = 20
@@ -74,8 +84,8 @@ class ColumnPair:
     stable: ColumnSide
     labels: tuple[str, ...] = ()
     """The categories; empty for numbers and texts."""
-    matched: Matched | None = None
-    """The values row by row, where both sides answered the same requests."""
+    matched: Matched | Gaps | None = None
+    """The values row by row, where both sides answered the same requests; of vectors, how far apart they are."""
 
     @property
     def compared(self) -> int:
@@ -108,6 +118,8 @@ class ColumnPair:
         Args:
             limit: what a paired test asks whether the effect is above; the others ask whether there is any.
         """
+        if isinstance(self.matched, Gaps):
+            return concordance(self.matched, limit)
         candidate, stable = self.candidate.values, self.stable.values
         first = stable[0]
         if (candidate == first).all() and (stable == first).all():
@@ -115,8 +127,11 @@ class ColumnPair:
                 return None  # texts all of one length, such as identifiers: nothing was measured
             return Comparison("constant", 0.0, 1.0, 0.0)
         if self.matched is not None:
-            test = flips if self.kind is ColumnKind.CATEGORICAL else concordance
-            return test(self.matched, limit)
+            return (
+                flips(self.matched, limit)
+                if self.kind is ColumnKind.CATEGORICAL
+                else concordance(self.matched.gaps(), limit)
+            )
         if self.kind is ColumnKind.CATEGORICAL:
             size = len(self.labels)
             return contingency(_count(candidate, size), _count(stable, size))
@@ -140,52 +155,51 @@ def match_columns(candidate: Frame, stable: Frame, names: Sequence[str], *, pair
     """
     every = [*stable.columns, *(name for name in candidate.columns if name not in stable.columns)]
     found = vectors(every)
-    requests = _requests(candidate) if paired else None
-    return [
-        _match_vectors(name, found[name], candidate, stable, requests)
-        if name in found and name not in every
-        else _match(name, candidate, stable, requests)
-        for name in dict.fromkeys(names or gathered(every, found))
-    ]
-
-
-def _requests(frame: Frame) -> NDArray[np.intp]:
-    """Shape (rows,): rows with the same number came in one request."""
-    return frame.origins.clusters() if frame.origins is not None else np.arange(frame.rows)
+    requests = None
+    if paired:
+        requests = candidate.origins.clusters() if candidate.origins is not None else np.arange(candidate.rows)
+    pairs = []
+    for name in dict.fromkeys(names or gathered(every, found)):
+        vector = name.removesuffix(VECTOR)
+        if vector in found and name not in every:
+            pairs.append(_match_vectors(vector, found[vector], candidate, stable, requests))
+        else:
+            pairs.append(_match(name, candidate, stable, requests))
+    return pairs
 
 
 def _match_vectors(
     name: str, columns: Sequence[str], candidate: Frame, stable: Frame, requests: NDArray[np.intp] | None
 ) -> ColumnPair:
-    """Half of the requests are compared, by a classifier that the other half taught: rows are those of the former."""
-    ours, theirs = (
-        _Vectors.of(frame, columns, requests if requests is not None else _requests(frame))
-        for frame in (candidate, stable)
-    )
-    scores = map(_rounded, told_apart(ours.whole, theirs.whole, ours.requests, theirs.requests))
+    """Row by row, where both sides answered the same requests. Else half of the requests are compared, by a classifier
+    that the other half taught, and rows are those of the former."""
+    luck = [chances(candidate)] * 2 if requests is not None else [chances(candidate), chances(stable)]
+    cells = [_vectors(frame, columns, its) for frame, its in zip((candidate, stable), luck, strict=True)]
+    numbers = width(cells[1].numbers) or width(cells[0].numbers)
+    title = f"{name} ({numbers} numbers)"
+    ours, theirs = (side.of_length(numbers) for side in cells)
+    kind = ColumnKind.VECTOR if ours.whole.any() or theirs.whole.any() else ColumnKind.EMPTY
+    if requests is not None:
+        both = ours.whole & theirs.whole
+        gaps = Gaps.of(ours.numbers[both], theirs.numbers[both], requests[ours.kept][both])
+        sides = [ColumnSide(len(side.kept), _rounded(lengths(side.numbers[side.whole])), 0) for side in (ours, theirs)]
+        gaps = gaps._replace(found=_rounded(gaps.found), unrelated=_rounded(gaps.unrelated))
+        return ColumnPair(title, kind, sides[0], sides[1], matched=gaps)
     sides = [
-        ColumnSide(len(found) + int((side.broken % 2 == 1).sum()), found, 0)
-        for found, side in zip(scores, (ours, theirs), strict=True)
+        ColumnSide(len(scores) + int((~side.whole & ~side.teaches).sum()), _rounded(scores), 0)
+        for scores, side in zip(told_apart(ours, theirs), (ours, theirs), strict=True)
     ]
-    kind = ColumnKind.VECTOR if len(ours.whole) or len(theirs.whole) else ColumnKind.EMPTY
-    return ColumnPair(f"{name} ({len(columns)} numbers)", kind, sides[0], sides[1])
+    return ColumnPair(title, kind, sides[0], sides[1])
 
 
-class _Vectors(NamedTuple):
-    """One side's vectors."""
-
-    whole: Floats
-    """Shape (rows, numbers): those without a gap."""
-    requests: NDArray[np.intp]
-    """Shape (rows,): of each, the number of its request."""
-    broken: NDArray[np.intp]
-    """Of the others, too."""
-
-    @classmethod
-    def of(cls, frame: Frame, columns: Sequence[str], requests: NDArray[np.intp]) -> _Vectors:
-        cells = _rounded(np.column_stack([_column(frame, column).numbers for column in columns]))
-        there = ~np.isnan(cells).any(axis=1)
-        return cls(cells[there], requests[there], requests[~there])
+def _vectors(frame: Frame, columns: Sequence[str], luck: NDArray[np.uint32]) -> Vectors:
+    """Of requests chosen by their luck, as many rows as there is room for."""
+    share = min(1.0, MOST_NUMBERS / max(frame.rows * len(columns), 1))
+    kept = np.flatnonzero(luck >> 1 < share * 2.0**31)
+    numbers = np.empty((len(kept), len(columns)))
+    for place, column in enumerate(columns):
+        numbers[:, place] = _rounded(_column(frame, column).numbers[kept])
+    return Vectors(numbers, kept, luck[kept] & 1 == 0)
 
 
 def match_rankings(candidate: Frame, stable: Frame, names: Sequence[str], top: int) -> list[ColumnPair]:

@@ -8,6 +8,7 @@ it gives to the other half are compared like any number (Lopez-Paz and Oquab, Re
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -15,14 +16,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.monitor.origin import UNKNOWN, unknown
 from sluice.monitor.twosample import Floats
+from sluice.monitor.window import Frame
 
 WIDE = 64
 """So many numbers under one name are a vector, unless they are asked for one by one. Fewer are features."""
 FEW = 10
 """With fewer rows than this to learn from, nothing is learnt."""
+MOST_NUMBERS = 2_000_000
+"""Of a side. Of longer vectors fewer rows are looked at: 3,900 of 512 numbers. It bounds memory, and time."""
+VECTOR = "[]"
+"""After a name: the vector, where a number has the same name."""
 _RIDGE = 1e-6
-_INDEXED = re.compile(r"(.+)\[(0|[1-9][0-9]*)\]")
+_INDEXED = re.compile(r"(.+)\[(0|[1-9][0-9]{0,3})\]")
 
 
 def vectors(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -41,29 +48,79 @@ def vectors(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
 def gathered(names: Iterable[str], found: Mapping[str, tuple[str, ...]]) -> list[str]:
     """The names with those of each wide vector replaced by the vector's, where its first was."""
     whole = {column: vector for vector, columns in found.items() if len(columns) >= WIDE for column in columns}
-    return list(dict.fromkeys(whole.get(name, name) for name in names))
+    return list(dict.fromkeys(f"{whole[name]}{VECTOR}" if name in whole else name for name in names))
 
 
-def told_apart(candidate: Floats, stable: Floats, ours: NDArray[np.intp], theirs: NDArray[np.intp]) -> list[Floats]:
-    """Scores of the rows of every other request, by a classifier that the other requests taught; higher is candidate's.
+def chances(frame: Frame) -> NDArray[np.uint32]:
+    """Shape (rows,): a number by chance for each request, the same wherever and whenever it is asked for.
+
+    Not by the order of ids, which may say what a request is for: one half would be all of one kind.
+    """
+    origins = frame.origins if frame.origins is not None else unknown(frame.rows)
+    known = {request: _chance(request) for request in set(origins.requests.tolist())}
+    return np.array(
+        [
+            known[request] if request != UNKNOWN else _chance(place.to_bytes(8))
+            for place, request in enumerate(origins.requests.tolist())
+        ],
+        dtype=np.uint32,
+    )
+
+
+def _chance(request: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(request, digest_size=4).digest())
+
+
+class Vectors(NamedTuple):
+    """One side's vectors."""
+
+    numbers: Floats
+    """Shape (rows, numbers); NaN where there is none."""
+    kept: NDArray[np.intp]
+    """Shape (rows,): which rows of the side they are."""
+    teaches: NDArray[np.bool_]
+    """Shape (rows,): whether the row is of the half that is learnt from."""
+
+    def of_length(self, numbers: int) -> Vectors:
+        """With so many numbers each; what has more, or fewer, has none."""
+        other = ~np.isnan(self.numbers[:, numbers:]).all(axis=1)
+        found = self.numbers[:, :numbers].copy()
+        found[other] = np.nan
+        return self._replace(numbers=found)
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Shape (rows,): which have all their numbers."""
+        if not self.numbers.shape[1]:
+            return np.zeros(len(self.numbers), dtype=np.bool_)
+        return np.logical_not(np.isnan(self.numbers).any(axis=1))
+
+
+def width(numbers: Floats) -> int:
+    """How many numbers most of a side's vectors have; 0 where there are none. One that is longer makes no other so."""
+    present = (~np.isnan(numbers)).sum(axis=0)
+    return int((np.minimum.accumulate(present) * 2 > present.max(initial=0)).sum()) if present.any() else 0
+
+
+def lengths(numbers: Floats) -> Floats:
+    """Shape (rows,): how long vectors are, as a root mean square. For people to look at."""
+    found: Floats = np.sqrt((numbers**2).mean(axis=1)) if numbers.size else np.empty(0)
+    return found
+
+
+def told_apart(candidate: Vectors, stable: Vectors) -> list[Floats]:
+    """Scores of the rows of one half of the requests, by a classifier that the other taught; higher is candidate's.
 
     The classifier is Fisher's linear discriminant. It is given the numbers, each in its spread, and their distance from
     the middle as Mahalanobis has it: so it sees where vectors have moved to, how far they scatter, and whether other
     numbers go together than before.
 
-    Args:
-        candidate: shape (rows, numbers); finite.
-        stable: likewise.
-        ours: shape (rows,): of candidate's rows, the number of the request.
-        theirs: of stable's.
-
     Returns:
         Candidate's scores and stable's. Where there was too little to learn from, all are 0, and at least one side has
         fewer than FEW of them.
     """
-    sides, requests = (candidate, stable), (ours, theirs)
-    taught = [side[number % 2 == 0] for side, number in zip(sides, requests, strict=True)]
-    asked = [side[number % 2 == 1] for side, number in zip(sides, requests, strict=True)]
+    taught = [side.numbers[side.whole & side.teaches] for side in (candidate, stable)]
+    asked = [side.numbers[side.whole & ~side.teaches] for side in (candidate, stable)]
     if min(map(len, taught)) < FEW:
         return [np.zeros(min(len(rows), len(known))) for rows, known in zip(asked, taught, strict=True)]
     numbers = _Scale.of(np.concatenate(taught))

@@ -155,7 +155,7 @@ def judge(
             Verdict.INCONCLUSIVE,
             unsure[0].reason,
             f"{len(unsure)} of {len(columns)} columns cannot be judged in {rows}: {_name(unsure)}. "
-            "List the columns to compare in the monitor to leave them out.",
+            f"{_halved(unsure)}List the columns to compare in the monitor to leave them out.",
             columns,
         )
     if lost := _lost(candidate, stable, sides):
@@ -268,6 +268,12 @@ def _name(columns: Sequence[ColumnVerdict]) -> str:
     worst = sorted(columns, key=lambda column: -(column.effect or 0.0))
     more = f" and {len(worst) - NAMED_COLUMNS} more" if len(worst) > NAMED_COLUMNS else ""
     return "; ".join(_describe(column) for column in worst[:NAMED_COLUMNS]) + more
+
+
+def _halved(columns: Sequence[ColumnVerdict]) -> str:
+    """What to say of vectors that had too few rows."""
+    few = any(c.kind is ColumnKind.VECTOR and c.reason is Reason.TOO_FEW_VALUES for c in columns)
+    return "A vector needs twice as many rows: half of them teach what to look for. " if few else ""
 
 
 def _describe(column: ColumnVerdict) -> str:

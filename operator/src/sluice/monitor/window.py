@@ -69,8 +69,7 @@ def assemble(chunks: Sequence[Chunk], side: Side, max_rows: int, rng: np.random.
 def condense(chunks: Sequence[Chunk], max_rows: int, rng: np.random.Generator, start: float) -> Chunk:
     """One chunk for several of a revision, at most ``max_rows`` of their rows, thinned as :func:`assemble` does.
 
-    It stands for all the rows that they do, so it can be condensed with later ones again. Where rows came from, and
-    their ranks, are left behind.
+    It stands for all the rows that they do, so it can be condensed with later ones again. Ranks are left behind.
     """
     chunks = [chunk for chunk in chunks if chunk.seen and len(chunk.rows)]
     layout = Layout()
@@ -83,7 +82,8 @@ def condense(chunks: Sequence[Chunk], max_rows: int, rng: np.random.Generator, s
     for block in blocks:
         rows[top : top + len(block), : block.shape[1]] = block
         top += len(block)
-    return Chunk(start, sum(chunk.seen for chunk in chunks), rows, layout)
+    origins = gather([_origins(chunk).take(part) for chunk, part in zip(chunks, parts, strict=True)])
+    return Chunk(start, sum(chunk.seen for chunk in chunks), rows, layout, origins)
 
 
 def _relaid(chunk: Chunk, part: Positions, layout: Layout) -> Matrix:
