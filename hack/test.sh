@@ -69,9 +69,10 @@ for what in "$@"; do
     component)
       programs
       # Four API servers, because these tests mostly wait; the tests of a file share one, in an order that can be
-      # repeated. Files in the order of their names but for the longest: by the number of their tests, those with few
-      # slow ones would come last, and the other workers wait.
-      layer component tests/component -p no:randomly --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+      # repeated, and so do files that need the same costly thing (tests/component/conftest.py). Files in the order of
+      # their names but for the longest: by the number of their tests, those with few slow ones would come last, and the
+      # other workers wait.
+      layer component tests/component -p no:randomly --numprocesses=4 --dist=loadgroup --no-loadscope-reorder
       ;;
     chart)
       programs

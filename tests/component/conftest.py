@@ -30,13 +30,25 @@ LONGEST = (
 )
 """Files whose tests take more than a minute, the longest first."""
 
+COSTLY = ("guarded", "mlflow")
+"""Fixtures of a session that take half a minute of a processor to start, and that few files use."""
+
 _numbers = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first: the other workers would wait for it at the end."""
-    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    """What takes longest begins first: the other workers would wait for it at the end.
+
+    The tests of a file run in one process, and the files that use a costly fixture in the same: it is started once.
+    """
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+    groups = {item.path: name for name in COSTLY for item in items if name in getattr(item, "fixturenames", ())}
+    for item in items:
+        name = groups.get(item.path) or item.path.relative_to(here).with_suffix("").as_posix()
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
