@@ -159,6 +159,7 @@ def test_long_messages_move_sooner_and_fit_a_document() -> None:
     assert evidence.decode(evidence.build("risk", "fraud", wanted, "uid", governed=True)) == move.document
 
 
+@pytest.mark.no_cover
 def test_a_status_names_the_latest_documents_only_and_the_records_name_all() -> None:
     status = chain(archive.MOVE_ABOVE)
     digests = []

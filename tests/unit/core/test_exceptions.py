@@ -116,6 +116,7 @@ def test_where_nothing_governs_there_is_nothing_to_waive() -> None:
     assert answer(cluster, name) == ("False", reasons.NOT_REQUIRED)
 
 
+@pytest.mark.no_cover
 def test_an_exception_ends_in_time_on_record_and_for_whoever_made_it() -> None:
     cluster = blocked()
     name = waive(cluster)
@@ -179,6 +180,7 @@ def test_while_the_registry_is_being_read_nobody_is_told_otherwise() -> None:
     assert answer(cluster, name)[0] == "True"
 
 
+@pytest.mark.no_cover
 def test_an_approval_that_expires_freezes_then_and_not_at_the_next_look() -> None:
     cluster = Cluster(spec("1"))
     govern(cluster, {"role": "model-validator"}, controls=[{"id": "GOV-APP-03"}])

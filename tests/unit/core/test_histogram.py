@@ -124,6 +124,7 @@ def test_beyond_the_last_bound_nothing_can_be_told() -> None:
     assert Race(slower, histogram([2000.0] * 500), 0.99, twice).lost(0.99)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
 @pytest.mark.parametrize(
     "draw",

@@ -79,6 +79,7 @@ def test_while_the_hook_is_away_it_waits_and_nothing_is_written() -> None:
     assert cluster.revisions["scorer-r2"].status.notices == []
 
 
+@pytest.mark.no_cover
 def test_of_many_that_wait_the_oldest_make_room() -> None:
     cluster = serving(hooked=False)
     for _ in range(MAX_NOTICES):

@@ -38,6 +38,7 @@ def sound(cluster: Cluster) -> None:
         assert list(replay.replay(revision.name, revision.status.records, cluster.evidence.get)) == []
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", STORIES)
 def test_every_record_is_bound_to_the_one_before_and_can_be_decided_again(name: str) -> None:
     cluster = scenario(name)
@@ -46,6 +47,7 @@ def test_every_record_is_bound_to_the_one_before_and_can_be_decided_again(name: 
     sound(cluster)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", STORIES)
 def test_after_every_single_write_the_last_record_says_what_the_status_says(name: str) -> None:
     cluster = scenario(name)

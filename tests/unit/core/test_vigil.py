@@ -238,6 +238,7 @@ def test_it_wakes_when_a_look_is_due() -> None:
     assert decide(cluster.world(), cluster.now).requeue_after == HOUR - timedelta(seconds=5)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("sustained", "bad_looks"),
     [
