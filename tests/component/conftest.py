@@ -18,12 +18,12 @@ from tests.component.rig import rig as make_rig
 CRDS = Path(__file__).parents[2] / "crds"
 
 LONGEST = (
+    "governance/test_atwork.py",
     "test_crash.py",
     "monitor/test_monitor.py",
     "storage/test_registry.py",
     "monitor/test_rendering.py",
     "test_process.py",
-    "governance/test_atwork.py",
     "test_webhook.py",
     "cli/test_cli.py",
     "test_watch.py",
@@ -45,8 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     places = {here / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
-    groups = {item.path: name for name in COSTLY for item in items if name in getattr(item, "fixturenames", ())}
-    for item in items:
+    own = [item for item in items if here in item.path.parents]
+    groups = {item.path: name for name in COSTLY for item in own if name in getattr(item, "fixturenames", ())}
+    for item in own:
         name = groups.get(item.path) or item.path.relative_to(here).with_suffix("").as_posix()
         item.add_marker(pytest.mark.xdist_group(name))
 
