@@ -76,7 +76,7 @@ NO_LABEL = "must not hold the label: rows that share their truth have no metric 
 EVALUATION_TIMEOUT = "must be between 1m and 6h"
 GOLDEN_URI = (
     "must be a file such as s3://golden/fraud.parquet, runs:/<run id>/golden.parquet, "
-    "mlflow-artifacts:/<path>.csv or models:/<name>/<version>/golden.parquet"
+    "mlflow-artifacts:/<path>.csv or models:/<name>/<version>/golden.parquet, without ? and #"
 )
 LABELS_WINDOW = "must be between 1m and 2160h"
 WINDOW_PARAMETER = "must not have one named window, which slo.window sets; choose another name"
@@ -223,6 +223,8 @@ MONITORS_REFUSED = [
             "of-any-server": "http://golden.example/a.csv",
             "without-a-bucket": "s3:///a.csv",
             "of-two-words": "s3://golden/a b.csv",
+            "of-an-endpoint": "s3://latest/meta-data/x?endpoint=http://169.254.169.254",
+            "with-a-fragment": "runs:/abc/a.csv#x",
         }.items()
     ),
     pytest.param(performance() | evaluation(), "spec", ONE_OF_MONITOR, id="performance-and-evaluation"),

@@ -34,6 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is set here is put back."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.delenv("MLFLOW_S3_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 def refused(uri: str, folder: Path, tracking_uri: str, digest: str | None = None) -> GoldenError:
@@ -122,8 +123,12 @@ def test_a_large_file_is_refused_before_it_is_fetched(
         "",
         "s3://",
         "s3://bucket",
-        "s3://bucket/x.csv?endpont=y",
-        "s3://bucket/x.csv?endpoint=file:///x",
+        "s3://bucket//",
+        "s3://bucket?/x.csv",
+        "s3://bucket/x.csv?",
+        "s3://bucket/x.csv?region=us-east-1",
+        "s3://bucket/x.csv#x",
+        "s3://latest/meta-data/x?endpoint=http://169.254.169.254",
     ],
 )
 def test_no_other_place_is_looked_at(uri: str, mlflow: Mlflow, tmp_path: Path) -> None:
@@ -177,23 +182,37 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.start()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sluice")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    yield f"http://127.0.0.1:{server.server_port}"
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", url)
+    yield url
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-def test_an_object_is_fetched_from_the_endpoint_that_its_address_names(endpoint: str, tmp_path: Path) -> None:
-    uri = f"s3://golden/sets/fraud.csv?endpoint={endpoint}&region=us-east-1"
-    assert fetch(uri, tmp_path / "data", DIGEST, "") == DIGEST
+@pytest.mark.usefixtures("endpoint")
+def test_an_object_is_fetched_from_the_endpoint_that_mlflow_uses(tmp_path: Path) -> None:
+    assert fetch("s3://golden/sets/fraud.csv", tmp_path / "data", DIGEST, "") == DIGEST
     assert (tmp_path / "data").read_text() == CONTENT
 
 
-def test_without_one_it_is_the_endpoint_that_mlflow_uses(
+def test_an_address_cannot_name_another_endpoint(
     endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", endpoint)
-    assert fetch("s3://golden/sets/fraud.csv?region=us-east-1", tmp_path / "data", None, "") == DIGEST
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:9")
+    error = refused(f"s3://golden/sets/fraud.csv?endpoint={endpoint}", tmp_path, "")
+    assert error.reason == "InvalidDataUri"
+    assert "without ? and #" in str(error)
+
+
+@pytest.mark.parametrize("configured", ["minio:9000", "http://minio/path", "http://minio:port"])
+def test_an_endpoint_that_is_none_is_no_fault_of_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configured: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", configured)
+    error = refused("s3://golden/x.csv", tmp_path, "")
+    assert error.reason == "DataUnavailable"
+    assert f"MLFLOW_S3_ENDPOINT_URL={configured}" in str(error)
 
 
 @pytest.mark.parametrize(("path", "user", "reason"), [
@@ -201,18 +220,19 @@ def test_without_one_it_is_the_endpoint_that_mlflow_uses(
     ("sets", "sluice", "DataNotFound"),
     ("sets/fraud.csv", "mallory", "DataUnavailable"),
 ])  # fmt: skip
+@pytest.mark.usefixtures("endpoint")
 def test_an_object_that_cannot_be_had_is_told(
-    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, user: str, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, user: str, reason: str
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", user)
-    assert refused(f"s3://golden/{path}?endpoint={endpoint}&region=us-east-1", tmp_path, "").reason == reason
+    assert refused(f"s3://golden/{path}", tmp_path, "").reason == reason
 
 
 def test_a_store_that_is_down_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    uri = "s3://golden/x.csv?endpoint=http://127.0.0.1:9&region=us-east-1"
-    assert refused(uri, tmp_path, "").reason == "DataUnavailable"
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert refused("s3://golden/x.csv", tmp_path, "").reason == "DataUnavailable"
 
 
 # --- the command

@@ -24,12 +24,13 @@ class GoldenData(Resource):
         str,
         Field(min_length=1, max_length=2048),
         Matching(
-            "^(s3://[A-Za-z0-9._-]+/|runs:/|mlflow-artifacts:/|models:/)[!$-&(-~]+$",
+            "^(s3://[A-Za-z0-9._-]+/|runs:/|mlflow-artifacts:/|models:/)[!$-&(->@-~]+$",
             "must be a file such as s3://golden/fraud.parquet, runs:/<run id>/golden.parquet, "
-            "mlflow-artifacts:/<path>.csv or models:/<name>/<version>/golden.parquet",
+            "mlflow-artifacts:/<path>.csv or models:/<name>/<version>/golden.parquet, without ? and #",
         ),
     ]
-    """Where it is; the evaluation's Job reads it with the credentials that models are downloaded with."""
+    """Where it is; the evaluation's Job reads it with the credentials, and from the S3 endpoint, that models are
+    downloaded with."""
     digest: Digest | None = None
     """SHA-256 that the file must have: a file that was changed since is not asked."""
 

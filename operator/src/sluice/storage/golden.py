@@ -1,7 +1,8 @@
 """Golden: one file of rows whose truth is known, fetched from wherever MLflow or a bucket has it, and proved.
 
 Whoever may write a monitor chooses the URI. So it names a place in MLflow or in a bucket, and no file of this
-container, and no server that MLflow's credentials are not for.
+container, and no server that MLflow's or the store's credentials are not for: a bucket's endpoint is the
+configured one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import urllib3
 from minio.error import MinioException, S3Error
@@ -38,6 +38,7 @@ _FORMS = (
 )
 _RUN = re.compile(r"runs:/(?P<run>[^/?#]+)/(?P<path>[^?#]+)")
 _MODEL = re.compile(r"models:/(?P<name>[^/@?#]+)(/(?P<version>[0-9]+)|@(?P<alias>[^/?#]+))/(?P<path>[^?#]+)")
+_OBJECT = re.compile(r"s3://[^/?#]+/[^?#]+")
 _ARTIFACT = re.compile(r"mlflow-artifacts:/(?P<path>[^/?#][^?#]*)")
 
 
@@ -151,13 +152,16 @@ def _asking(uri: str) -> Iterator[None]:
 
 
 def _from_bucket(uri: str, scratch: Path) -> Path:
+    if not _OBJECT.fullmatch(uri):
+        what = (
+            "s3://<bucket>/<path>, without ? and #: the endpoint is MLFLOW_S3_ENDPOINT_URL's, the region AWS_REGION's"
+        )
+        raise GoldenError("InvalidDataUri", f"{uri!r} is no place of golden data; write {what}")
+    endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL")  # as MLflow itself would find it
     try:
-        endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL")
-        if endpoint and "endpoint=" not in urlsplit(uri).query:  # as MLflow itself would find it
-            uri += f"{'&' if urlsplit(uri).query else '?'}endpoint={endpoint}"
-        bucket = Bucket.open(uri, os.environ)
+        bucket = Bucket.open(f"{uri}?endpoint={endpoint}" if endpoint else uri, os.environ)
     except (BucketURLError, ValueError) as error:
-        raise GoldenError("InvalidDataUri", str(error)) from error
+        raise GoldenError("DataUnavailable", f"MLFLOW_S3_ENDPOINT_URL={endpoint} is no use: {error}") from error
     key, target = bucket.prefix.rstrip("/"), scratch / "data"
     if not key:
         raise GoldenError("InvalidDataUri", f"{uri} names no file; write s3://<bucket>/<path>")
