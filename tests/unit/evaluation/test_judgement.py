@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sluice.api.measure import PerformanceMetric
 from sluice.api.verdict import Verdict
+from sluice.evaluation import judgement
 from sluice.evaluation.golden import Golden
 from sluice.evaluation.judgement import MAX_MESSAGE, MAX_SLICES, Marked, judge
 from sluice.evaluation.marking import outcomes, places
@@ -128,10 +129,76 @@ def test_which_slices_there_are_does_not_depend_on_the_answers() -> None:
     countries = ["BO"] * 50 + ["AR"] * 550
     answers: list[Any] = [None] * 5 + TRUTHS[5:]
     found = judged(question(slices=["country"]), golden(truth=TRUTHS, country=countries), answers, TRUTHS)
-    assert found.verdict is Verdict.PASS  # 5 of 600 have no answer
     worst = found.slices[0]
     assert (worst.value, worst.verdict, worst.reason) == ("BO", Verdict.INCONCLUSIVE, "Ungraded")
     assert worst.message == "5 of 50 answers of the candidate are none that Accuracy can use."
+
+
+@pytest.mark.parametrize("who", ["the candidate", "the stable revision"])
+@pytest.mark.parametrize("rows", [49, 199])
+def test_a_slice_that_is_not_answered_holds_all_back_however_few_rows_it_has(who: str, rows: int) -> None:
+    truths = [row % 2 for row in range(20_000)]
+    countries = ["BR"] * rows + ["CL"] * (20_000 - rows)
+    none: list[Any] = [float("nan")] * rows + truths[rows:]
+    sides = (none, truths) if who == "the candidate" else (truths, none)
+    found = judged(question(slices=["country"]), golden(truth=truths, country=countries), *sides)
+    assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, "Ungraded")
+    assert found.message.startswith(
+        f"1 of 2 slices is not answered, worst country=BR: {rows} of {rows} answers of {who} are none that Accuracy "
+        "can use. Over all rows: Accuracy 1 "
+    )
+    assert (found.slices[0].value, found.slices[0].verdict, found.slices[0].candidate) == ("BR", "Inconclusive", None)
+
+
+def test_one_row_without_an_answer_is_no_pattern_and_two_of_a_small_slice_are() -> None:
+    countries = ["BR"] * 20 + ["CL"] * (ROWS - 20)
+    for none, expected in ((1, Verdict.PASS), (2, Verdict.INCONCLUSIVE)):
+        answers: list[Any] = [None] * none + TRUTHS[none:]
+        found = judged(question(slices=["country"]), golden(truth=TRUTHS, country=countries), answers, TRUTHS)
+        assert found.verdict is expected
+
+
+def test_of_a_ranking_one_request_without_an_answer_is_no_pattern() -> None:
+    truths, groups = [1, 0, 0, 0] * 200, [row // 4 for row in range(800)]
+    countries = ["BR" if row < 40 else "CL" for row in range(800)]
+    asked = question(metric="MRR", group="q", slices=["country"], maxDegradation=None, minimum=0.5)
+    for none, expected in (([0, 1], Verdict.PASS), ([0, 4], Verdict.INCONCLUSIVE)):
+        answers = [None if row in none else truth for row, truth in enumerate(truths)]
+        assert judged(asked, golden(truth=truths, q=groups, country=countries), answers).verdict is expected
+
+
+def test_a_slice_that_fails_counts_more_than_one_that_is_not_answered() -> None:
+    countries = ["BR"] * 5 + ["PE"] * 295 + ["CL"] * 300
+    answers: list[Any] = [None] * 5 + [1 - truth for truth in TRUTHS[5:300]] + TRUTHS[300:]
+    found = judged(question(slices=["country"]), golden(truth=TRUTHS, country=countries), answers, TRUTHS)
+    assert (found.verdict, found.reason) == (Verdict.FAIL, "WorseThanStable")
+    assert [one.value for one in found.slices] == ["PE", "BR", "CL"]
+
+
+def test_slices_that_are_not_answered_come_before_those_that_cannot_be_told_and_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judgement, "MAX_SLICES", 5)
+    truths = [0.0] * 100 + [float(row) for row in range(100, 2_000)]
+    values = ["same"] * 100 + [str(row // 2) if row < 114 else "most" for row in range(100, 2_000)]
+    answers: list[Any] = truths[:100] + [None] * 14 + truths[114:]
+    asked = question(metric="R2", maxDegradation=None, minimum=0.5, slices=["v"])
+    found = judged(asked, golden(truth=truths, v=values), answers)
+    assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, "Ungraded")
+    assert found.message.startswith("5 of 7 slices are not answered, worst v=50: 2 of 2 ")
+    assert [one.value for one in found.slices[5:]] == ["same", "most"]
+    assert found.message.endswith("Of 1 slice it cannot be told.")
+
+
+def test_both_are_judged_on_the_rows_that_both_have_answered() -> None:
+    hard = [row % 100 == 0 for row in range(ROWS)]  # stable is wrong there, and the candidate says nothing
+    ours = [None if difficult else truth for truth, difficult in zip(TRUTHS, hard, strict=True)]
+    theirs = [1 - truth if difficult else truth for truth, difficult in zip(TRUTHS, hard, strict=True)]
+    found = judged(question(), golden(truth=TRUTHS), ours, theirs)
+    assert found.candidate is not None
+    assert found.stable is not None
+    assert found.candidate.value == found.stable.value == 1.0
+    assert found.candidate.rows == found.stable.rows == ROWS - 6
 
 
 @pytest.mark.parametrize("who", ["the candidate", "the stable revision"])

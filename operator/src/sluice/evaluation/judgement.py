@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from sluice.evaluation.requests import Request
 from sluice.evaluation.result import Figure, Judged, Slice
 from sluice.evaluation.trouble import EvaluationError
 from sluice.monitor.outcome import Outcomes
-from sluice.monitor.performance import Appraisal, Graded, UngradedError, Yardstick, appraise, grade
+from sluice.monitor.performance import Appraisal, UngradedError, Yardstick, appraise, grade
 from sluice.monitor.performance import Figure as Estimate
 from sluice.monitor.verdict import Reason
 
@@ -31,13 +31,14 @@ MAX_SLICES = 200
 MAX_MESSAGE = 800
 """Characters of the message."""
 MOST_UNUSABLE = 0.01
-"""The share of labelled rows of which the metric may find no use for the answer. Of golden rows, all can be answered:
-the ones that a model has no answer to are not left out at random."""
+"""The share of labelled rows, of all and of each slice, of which the metric may find no use for the answer. Of golden
+rows, all can be answered: the ones that a model has no answer to are not left out at random."""
 _MAX_VALUE = 128
 _SHOWN_VALUE = 60
 _LISTED = 5
 
 Rows = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,21 @@ class _Part(NamedTuple):
     """Places among the outcomes."""
 
 
+class _Side(NamedTuple):
+    """A revision's answers."""
+
+    whose: str
+    outcomes: Outcomes
+    usable: Mask
+    """Shape (rows,): whether the metric has a use for the answer, and for the truth beside it."""
+
+
 def judge(question: Question, golden: Golden, requests: Sequence[Request], marked: Marked) -> Judged:
     """The verdict on the candidate.
 
-    Fail, if all rows or any slice fail; else what all rows say. A slice that is Inconclusive holds nothing back: with
-    as few rows as it has, it may be so for good. The message says how many are.
+    Fail, if all rows or any slice fail; else Inconclusive, if a slice is not answered, however few rows it has; else
+    what all rows say. A slice that is Inconclusive for other reasons holds nothing back: with as few rows as it has, it
+    may be so for good. The message says how many are.
 
     Raises:
         EvaluationError: the slices are not such that they can be judged.
@@ -71,7 +82,7 @@ def judge(question: Question, golden: Golden, requests: Sequence[Request], marke
     """
     _check_classes(question, marked)
     labelled = _labelled(question, marked.candidate)
-    parts = _parts(question, golden, requests, marked, labelled)
+    parts, small = _parts(question, golden, requests, marked, labelled)
     confidence = 1 - (1 - question.confidence) / (1 + len(parts))
     yardstick = Yardstick(
         metric=question.metric,
@@ -86,30 +97,69 @@ def judge(question: Question, golden: Golden, requests: Sequence[Request], marke
         confidence=confidence,
         spec="spec.evaluation",
     )
-    count = int(labelled.sum())
+    rows = np.flatnonzero(labelled)
+    count = len(rows)
     if count < question.min_rows:
         few = f"{count:,} of {golden.rows:,} golden rows have a label that {question.metric} can use"
         reason = Reason.TOO_FEW_LABELS if count else Reason.NO_LABELS
         whole = Appraisal(Verdict.INCONCLUSIVE, reason, f"{few}; {question.min_rows:,} are needed (minRows).")
-    else:
-        whole = _appraise(yardstick, marked, np.flatnonzero(labelled))
-    found = [(part, _appraise(yardstick, marked, part.rows)) for part in parts]
+        return _told(whole, [], confidence)
+    sides = [
+        _Side(whose, outcomes, _usable(yardstick, outcomes, rows))
+        for whose, outcomes in (("the candidate", marked.candidate), ("the stable revision", marked.stable))
+        if outcomes is not None
+    ]
+    whole = _unanswered(yardstick, sides, rows, spared=0) or _appraise(yardstick, sides, rows)
+    found = []
+    for part in parts:
+        spared = _one(yardstick, marked, part)
+        missed = _unanswered(yardstick, sides, part.rows, spared)
+        found.append((part, missed or _appraise(yardstick, sides, part.rows)))
+    silent = [
+        (part, missed)
+        for part in small
+        if (missed := _unanswered(yardstick, sides, part.rows, _one(yardstick, marked, part))) is not None
+    ]
+    found += sorted(silent, key=lambda one: -len(one[0].rows))[:MAX_SLICES]
     found.sort(key=lambda one: _rank(one[1], question.metric))
     return _told(whole, found, confidence)
 
 
-def _appraise(yardstick: Yardstick, marked: Marked, rows: Rows) -> Appraisal:
-    """The verdict on some labelled rows."""
-    graded: list[Graded] = []
-    for whose, outcomes in (("the candidate", marked.candidate), ("the stable revision", marked.stable)):
-        if outcomes is None:
-            continue
-        some = grade(outcomes.take(rows), yardstick)
-        graded.append(some)
-        lost = len(rows) - len(some)
-        if lost > MOST_UNUSABLE * len(rows):
-            what = f"{lost:,} of {len(rows):,} answers of {whose} are none that {yardstick.metric} can use"
+def _usable(yardstick: Yardstick, outcomes: Outcomes, rows: Rows) -> Mask:
+    """Shape (rows of the outcomes,): those of some rows of which the metric has a use for the answer."""
+    some = outcomes.take(rows)
+    if yardstick.metric.task is Task.RANKING:  # of a request, all rows or none
+        kept = np.isin(some.origins.clusters(), grade(some, yardstick).requests)
+    else:
+        # As if each row had come alone: then the numbers of the requests that are left are places of rows.
+        alone = replace(some, answers=replace(some.answers, origins=None))
+        kept = np.isin(np.arange(len(rows)), grade(alone, yardstick).requests)
+    found = np.zeros(outcomes.rows, dtype=np.bool_)
+    found[rows[kept]] = True
+    return found
+
+
+def _one(yardstick: Yardstick, marked: Marked, part: _Part) -> int:
+    """Rows of a slice that may be without an answer whatever the share: one, or those of one ranking. It may be small,
+    and one is no pattern."""
+    ranking = yardstick.metric.task is Task.RANKING
+    return int(marked.candidate.origins.size[part.rows].max()) if ranking else 1
+
+
+def _unanswered(yardstick: Yardstick, sides: Sequence[_Side], rows: Rows, spared: int) -> Appraisal | None:
+    """Why there is no verdict on some labelled rows: too many of them have no answer."""
+    for side in sides:
+        lost = len(rows) - int(side.usable[rows].sum())
+        if lost > max(MOST_UNUSABLE * len(rows), spared):
+            what = f"{lost:,} of {len(rows):,} answers of {side.whose} are none that {yardstick.metric} can use"
             return Appraisal(Verdict.INCONCLUSIVE, Reason.UNGRADED, f"{what}{_hint(yardstick)}.")
+    return None
+
+
+def _appraise(yardstick: Yardstick, sides: Sequence[_Side], rows: Rows) -> Appraisal:
+    """The verdict on some labelled rows; in a comparison, on those that both have answered."""
+    both = rows[np.logical_and.reduce([side.usable[rows] for side in sides])]
+    graded = [grade(side.outcomes.take(both), yardstick) for side in sides]
     return appraise(graded[0], graded[1] if len(graded) > 1 else None, yardstick)
 
 
@@ -121,7 +171,7 @@ def _hint(yardstick: Yardstick) -> str:
     return ""
 
 
-def _labelled(question: Question, outcomes: Outcomes) -> NDArray[np.bool_]:
+def _labelled(question: Question, outcomes: Outcomes) -> Mask:
     """Shape (rows,): whether a row's truth is known; for a ranking, that of all rows of its request."""
     label = outcomes.label
     known = np.isfinite(label.numbers)
@@ -135,9 +185,9 @@ def _labelled(question: Question, outcomes: Outcomes) -> NDArray[np.bool_]:
 
 
 def _parts(
-    question: Question, golden: Golden, requests: Sequence[Request], marked: Marked, labelled: NDArray[np.bool_]
-) -> list[_Part]:
-    """The slices with enough labelled rows."""
+    question: Question, golden: Golden, requests: Sequence[Request], marked: Marked, labelled: Mask
+) -> tuple[list[_Part], list[_Part]]:
+    """The slices with enough labelled rows, and those with fewer."""
     places = np.asarray(marked.places, dtype=np.intp)
     parts: list[_Part] = []
     for column in question.slices:
@@ -149,18 +199,15 @@ def _parts(
             value = values[places[outcome]]
             if value is not None:
                 of_value.setdefault(value, []).append(outcome)
-        parts += [
-            _Part(column, value, np.array(rows, dtype=np.intp))
-            for value, rows in sorted(of_value.items())
-            if len(rows) >= question.min_rows
-        ]
-    if len(parts) > MAX_SLICES:
+        parts += [_Part(column, value, np.array(rows, dtype=np.intp)) for value, rows in sorted(of_value.items())]
+    large = [part for part in parts if len(part.rows) >= question.min_rows]
+    if len(large) > MAX_SLICES:
         message = (
-            f"{len(parts):,} slices of {', '.join(question.slices)} have {question.min_rows:,} rows or more, and "
+            f"{len(large):,} slices of {', '.join(question.slices)} have {question.min_rows:,} rows or more, and "
             f"{MAX_SLICES} at most are judged: name columns with fewer values, or raise minRows"
         )
         raise EvaluationError("TooManySlices", message)
-    return parts
+    return large, [part for part in parts if len(part.rows) < question.min_rows]
 
 
 def _value(cell: Any) -> str | None:
@@ -227,6 +274,8 @@ _WORST_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
 def _rank(found: Appraisal, metric: PerformanceMetric) -> tuple[int, float]:
     """Sorts the worst first: by the verdict, then by how much worse than stable, or how bad where that is not known."""
     place = _WORST_FIRST.index(found.verdict)
+    if found.reason is Reason.UNGRADED:  # what holds all back, before what does not
+        return place, -math.inf
     if found.candidate is None:
         return place, math.inf
     badness = _badness(found.candidate, metric)
@@ -241,16 +290,19 @@ def _badness(figure: Estimate, metric: PerformanceMetric) -> float:
 
 def _told(whole: Appraisal, found: Sequence[tuple[_Part, Appraisal]], confidence: float) -> Judged:
     failed = [one for one in found if one[1].verdict is Verdict.FAIL]
-    unsure = sum(one[1].verdict is Verdict.INCONCLUSIVE for one in found)
+    silent = [one for one in found if one[1].reason is Reason.UNGRADED]
+    unsure = sum(one[1].verdict is Verdict.INCONCLUSIVE for one in found) - len(silent)
     verdict, reason, message = whole.verdict, whole.reason, whole.message
-    if failed:
-        part, worst = failed[0]
-        name = f"{part.column}={part.value[:_SHOWN_VALUE]}"
-        counted = f"{len(failed)} of {len(found)} slices {'fails' if len(failed) == 1 else 'fail'}, worst {name}: "
-        also = f"{worst.message[:300]} Over all rows: {whole.message}"
-        if whole.verdict is not Verdict.FAIL:
-            verdict, reason = Verdict.FAIL, worst.reason
-        message = counted + also
+    if failed or silent:
+        part, worst = (failed or silent)[0]
+        count, name = len(failed or silent), f"{part.column}={part.value[:_SHOWN_VALUE]}"
+        does = (
+            ("fails" if count == 1 else "fail") if failed else ("is not answered" if count == 1 else "are not answered")
+        )
+        if _WORST_FIRST.index(worst.verdict) < _WORST_FIRST.index(verdict):
+            verdict, reason = worst.verdict, worst.reason
+        counted = f"{count} of {len(found)} slices {does}, worst {name}"
+        message = f"{counted}: {worst.message[:300]} Over all rows: {whole.message}"
     elif found:
         passed = len(found) - unsure
         likewise = f"{passed} of {len(found)} slices {'passes' if passed == 1 else 'pass'}"
