@@ -288,6 +288,30 @@ async def test_the_job_of_an_evaluation_is_looked_at_each_round_and_told_of_when
     assert rounds.verdict() is Verdict.PASS
 
 
+@pytest.mark.parametrize("said", [Verdict.PASS, Verdict.FAIL])
+async def test_what_golden_data_said_stands_though_its_pod_is_gone(rounds: Rounds, said: Verdict) -> None:
+    rounds.examinations.verdict = said
+    wanted = evaluation(GOLDEN)
+    rounds.evaluator.want(KEY, (wanted,))
+    await rounds.tick()
+    rounds.examinations.verdict = Verdict.ERROR
+    rounds.evaluator.want(KEY, (replace(wanted),))
+    assert [await rounds.tick() for _ in range(3)] == [[], [], []]
+    assert (rounds.verdict(), len(rounds.examinations.asked)) == (said, 1)
+    rounds.evaluator.want(KEY, (replace(wanted, stable="scorer-r1"),))
+    await rounds.tick()
+    assert (rounds.verdict(), len(rounds.examinations.asked)) == (Verdict.ERROR, 2)
+
+
+async def test_golden_data_that_could_not_be_asked_is_asked_again(rounds: Rounds) -> None:
+    rounds.examinations.verdict = Verdict.ERROR
+    rounds.evaluator.want(KEY, (evaluation(GOLDEN),))
+    await rounds.tick()
+    rounds.examinations.verdict = Verdict.PASS
+    await rounds.tick()
+    assert rounds.verdict() is Verdict.PASS
+
+
 async def test_at_the_next_step_a_webhook_is_asked_anew(rounds: Rounds) -> None:
     first = evaluation(WEBHOOK)
     rounds.evaluator.want(KEY, (first,))

@@ -74,8 +74,8 @@ class Evaluator:
         self._looking: dict[tuple[Key, str, str], asyncio.Task[None]] = {}
         self._looked: dict[tuple[Key, str, str], Look | None] = {}
         """The last look of each drift monitor that is settled. It is not taken again."""
-        self._told: dict[tuple[Key, str, str], tuple[Evaluation, datetime]] = {}
-        """What was last asked of those who are asked now and then, and when."""
+        self._told: dict[tuple[Key, str, str], tuple[Evaluation, datetime | None]] = {}
+        """What was last asked of those who are asked now and then, and when; None where the answer stands."""
         self._asking = asyncio.Semaphore(_CONCURRENT_QUERIES)
         self._judging = asyncio.Semaphore(_CONCURRENT_LOOKS)
         self._watching = asyncio.Semaphore(_CONCURRENT_WATCHES)
@@ -151,7 +151,7 @@ class Evaluator:
         if told is not None and told[0] != wanted:
             self._leave(slot)  # the step is another: an answer about the one before is none
             told = None
-        if told is None or self._clock() >= told[1] + interval:
+        if told is None or (told[1] is not None and self._clock() >= told[1] + interval):
             self._told[slot] = wanted, self._clock()
             self._start(slot, key, wanted)
 
@@ -200,6 +200,9 @@ class Evaluator:
         table[name] = result
         if wanted.monitor.drift and _settled(result, wanted):
             self._looked[key, *name] = wanted.look
+        if wanted.monitor.evaluation and result.verdict.conclusive:
+            # What golden data said stands: its Job, and the pod that told it, will not be there for as long.
+            self._told[key, *name] = wanted, None
         _measure(key, wanted, result)
         if before is None or _gist(before, wanted) != _gist(result, wanted):
             metrics.VERDICTS.labels(wanted.use.name, result.verdict).inc()
