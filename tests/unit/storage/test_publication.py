@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -21,6 +21,7 @@ from sluice.api.verdict import Verdict
 from sluice.evaluation import result as results
 from sluice.evaluation.result import Figure, Judged, Slice
 from sluice.storage import __main__ as command
+from sluice.storage import bounds
 from sluice.storage.publication import EXPERIMENT, PublicationError, metrics, publish, summary
 from tests.unit.evaluation import examples
 from tests.unit.storage.conftest import Mlflow
@@ -138,6 +139,8 @@ def test_names_of_metrics_are_such_as_mlflow_takes_and_no_two_are_one(named: lis
         assert len(name) <= 250
 
 
+@example([], "\N{GRINNING FACE}" * 800)
+@example(["BR", '"' * 128], '\\"' * 400)
 @given(
     st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=128), max_size=60),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=800),
@@ -145,9 +148,10 @@ def test_names_of_metrics_are_such_as_mlflow_takes_and_no_two_are_one(named: lis
 def test_the_summary_fits_and_has_the_worst_slices(values: list[str], message: str) -> None:
     result = json.loads(document(*(of_slice(value) for value in values), message=message))
     text = summary(result, examples.DIGEST, "f" * 32)
-    assert len(text.encode()) <= termination.BYTES
+    assert len(text.encode()) <= 12 * 1024 // 8
     shown = [one["value"] for one in json.loads(text)["slices"]]
     assert shown == values[: len(shown)]
+    assert bool(json.loads(text)["message"]) == bool(bounds.word(message))
 
 
 def test_the_summary_has_what_the_operator_reads() -> None:

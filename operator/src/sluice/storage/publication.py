@@ -17,11 +17,13 @@ from mlflow.tracking import MlflowClient
 from requests.exceptions import RequestException
 
 from sluice.storage import bounds
-from sluice.termination import BYTES
 
 EXPERIMENT = "sluice evaluations"
 """Where runs go of models that name no run of their own."""
 ARTIFACT = "evaluation.json"
+BYTES = 1_500
+"""Of the summary. Kubernetes keeps 12 KiB of termination messages of a pod, an equal part for each container: with
+injected sidecars there may be eight, the two that come before this one included. JSON that is cut is none."""
 _LONGEST_KEY = 250
 _LONGEST_PARAM = 500
 _LONGEST_MESSAGE = 800
@@ -72,13 +74,13 @@ def publish(path: Path, tracking_uri: str) -> str:
 
 
 def summary(result: Result, digest: str, run: str) -> str:
-    """The result in JSON of at most 4,096 bytes, as a termination message: of slices, as many of the worst as fit."""
-    slices = [_cut(one, _OF_A_SLICE) for one in result.get("slices") or []]
+    """The result in JSON of at most 1,500 bytes, as a termination message: of slices, as many of the worst as fit."""
+    slices, length = [_cut(one, _OF_A_SLICE) for one in result.get("slices") or []], _LONGEST_MESSAGE
     while True:
         document = {
             "verdict": result["verdict"],
             "reason": result.get("reason"),
-            "message": bounds.word(result.get("message"), _LONGEST_MESSAGE),
+            "message": bounds.word(result.get("message"), length),
             "candidate": _cut(result.get("candidate"), _FIGURES),
             "stable": _cut(result.get("stable"), _FIGURES),
             "slices": slices,
@@ -88,9 +90,12 @@ def summary(result: Result, digest: str, run: str) -> str:
             "run": run,
         }
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        if len(text.encode()) <= BYTES or not slices:
+        if len(text.encode()) <= BYTES or not length:
             return text
-        slices = slices[:-1]
+        if slices:
+            slices = slices[:-1]
+        else:  # a message in another script may have four bytes for each letter
+            length = length * 3 // 4
 
 
 def _cut(figures: Result | None, names: tuple[str, ...]) -> dict[str, Any] | None:
