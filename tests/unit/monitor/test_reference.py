@@ -34,6 +34,7 @@ from sluice.monitor.window import assemble, condense
 KEY = Key("models", "fraud-r2")
 PROMOTED = 999_960.0
 HOUR = 3_600.0
+DAY = 86_400.0
 FIRST = Time(PROMOTED, PROMOTED + 4 * HOUR)
 Draw = Callable[[np.random.Generator], tuple[list[Cell], list[Cell]]]
 """One request and its answer."""
@@ -59,7 +60,7 @@ class Desk:
         self.rng = np.random.default_rng(7)
         given = {"bucket_seconds": 60, "bucket_rows": 100, "max_series": 10, "max_bytes": 1 << 26, "seed": 0}
         self.store = Store(**(given | store))
-        self.spool = Spool(Directory(root), self.metrics) if stored else None
+        self.spool = Spool(Directory(root), self.metrics, clock=lambda: self.now) if stored else None
         self.evidence = Evidence(root / "reports", self.metrics, kept=50, idle_seconds=1)
         self.evidence.open()
         self.references = references or StoredReferences(Directory(root), self.metrics, lambda: self.now)
@@ -76,6 +77,7 @@ class Desk:
             max_rows=2_000,
             seed=0,
             late_seconds=40,
+            retention_seconds=DAY,
             clock=lambda: self.now,
         )
 
@@ -235,15 +237,140 @@ async def test_a_look_without_rows_or_with_few_cannot_tell(desk: Desk) -> None:
     assert "60 rows against 1,440 of the reference" in few.message
 
 
-async def test_rows_that_had_to_make_room_are_not_looked_for(tmp_path: Path) -> None:
+# What is not there any more
+
+TWO_DAYS: dict[str, Any] = {"reference": Span(moment(PROMOTED), moment(PROMOTED + DAY))}
+"""Of which the first is the reference."""
+WEEK: dict[str, Any] = {"reference": Span(moment(PROMOTED), moment(PROMOTED + 7 * DAY))}
+
+
+class Days(Desk):
+    """A desk whose customers ask otherwise by day than by night."""
+
+    def __init__(self, root: Path, references: References | None = None, **given: Any) -> None:
+        super().__init__(root, references, **({"bucket_seconds": 600} | given))
+
+    def half(self) -> None:
+        is_night = (self.now - PROMOTED) // (DAY / 2) % 2
+        self.serve(DAY / 2, alike if is_night else moved, every=120)
+
+    async def day(self) -> None:
+        for _ in range(2):
+            self.half()
+            await self.ask(**TWO_DAYS)
+
+    async def watch(self) -> DriftAnswer:
+        """The look at the second day, whenever it is taken."""
+        return await self.ask(PROMOTED + DAY, PROMOTED + 2 * DAY, **TWO_DAYS)
+
+    def restart(self, **spool: Any) -> None:
+        if self.spool is not None:
+            self.spool = Spool(Directory(self.root), self.metrics, clock=lambda: self.now, **spool)
+        if isinstance(self.references, StoredReferences):
+            self.references = StoredReferences(Directory(self.root), self.metrics, lambda: self.now)
+        self.service = self.another()
+
+
+async def test_a_look_that_is_taken_again_when_half_of_it_is_gone_cannot_tell(tmp_path: Path) -> None:
+    desk = Days(tmp_path)
+    await desk.day()
+    await desk.day()
+    assert (await desk.watch()).verdict is Verdict.PASS
+    await desk.forget()
+    desk.now += 0.04 * DAY
+    desk.delete(before=desk.now - DAY)
+    desk.restart()
+    late = await desk.watch()
+    assert late.verdict is Verdict.PASS, "some minutes are no matter"
+    assert late.window_start == moment(math.ceil((desk.now - DAY) / 600) * 600), "and it is said which"
+    desk.now = PROMOTED + 2.5 * DAY
+    desk.delete(before=desk.now - DAY)
+    desk.restart()
+    again = await desk.watch()
+    assert (again.verdict, again.reason) == (Verdict.INCONCLUSIVE, "RowsGone"), again.message
+    assert "the first 12.0 h are gone" in again.message
+    assert "monitor.retentionSeconds" in again.message
+    assert again.report is None
+
+
+async def test_a_look_of_which_half_had_no_room_cannot_tell_even_after_a_restart(tmp_path: Path) -> None:
+    desk = Days(tmp_path)
+    await desk.day()
+    await desk.day()
+    await desk.forget()
+    assert desk.spool is not None
+    room = sum(file.size for file in Directory(tmp_path).list("namespace=models/")) / 4  # of two days
+    desk.spool.expire(before=PROMOTED + DAY, max_bytes=room)
+    for _ in range(2):
+        answer = await desk.watch()
+        assert (answer.verdict, answer.reason) == (Verdict.INCONCLUSIVE, "RowsGone"), answer.message
+        assert "monitor.rows.maxMiB" in answer.message
+        desk.restart(max_bytes=room)
+
+
+async def test_what_made_room_in_memory_and_was_stored_nowhere_is_gone(tmp_path: Path) -> None:
     desk = Desk(tmp_path, HeldReferences(), stored=False, max_bytes=60_000)
-    for _ in range(4):
-        desk.serve(HOUR)
+    for _ in range(24):
+        desk.serve(HOUR / 6)
         await desk.ask()
     answer = await desk.look()
-    assert answer.window_start is not None
-    assert answer.window_start > moment(PROMOTED + 4 * HOUR)
-    assert answer.window_end == moment(desk.now)
+    assert (answer.verdict, answer.reason) == (Verdict.INCONCLUSIVE, "RowsGone"), answer.message
+    assert "monitor.rowsMiB" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("hours", "reason"), [pytest.param(19, "ReferenceLost", id="most"), pytest.param(2, "Pass", id="little")]
+)
+@pytest.mark.parametrize("stored", [pytest.param(True, id="in-an-empty-volume"), pytest.param(False, id="in-memory")])
+async def test_a_reference_that_a_new_pod_has_the_rest_of_is_one_if_little_is_missing(
+    tmp_path: Path, hours: int, reason: str, stored: bool
+) -> None:
+    desk = Days(tmp_path, None if stored else HeldReferences(), stored=stored)
+    desk.now += hours * HOUR
+    desk.restart()
+    desk.serve(DAY + HOUR - hours * HOUR, every=120)
+    first = await desk.ask(**TWO_DAYS)
+    desk.serve(DAY - HOUR, every=120)
+    answer = await desk.watch()
+    if reason == "Pass":
+        assert answer.verdict is Verdict.PASS, answer.message
+    else:
+        assert {first.reason, answer.reason} == {reason}
+        assert answer.verdict is Verdict.INCONCLUSIVE
+        assert f"{hours}.0 h of rows were gone" in answer.message
+        assert "monitor.persistence" in answer.message
+
+
+async def test_a_watch_that_is_switched_on_late_has_no_reference(tmp_path: Path) -> None:
+    desk = Days(tmp_path)
+    for _ in range(3):
+        desk.half()
+    answer = await desk.ask(**TWO_DAYS)
+    assert (answer.verdict, answer.reason) == (Verdict.INCONCLUSIVE, "ReferenceLost")
+    assert "12.0 h of rows" in answer.message
+
+
+async def test_what_was_lost_while_nobody_asked_adds_up_over_restarts(tmp_path: Path) -> None:
+    desk = Days(tmp_path, bucket_seconds=3_600)
+    reasons = []
+    for hours in (12, 36, 36):  # of which the first of what is older than a day is lost: 0, 12 and 12 of 168
+        desk.serve(hours * HOUR, every=600)
+        reasons.append((await desk.ask(**WEEK)).reason)
+        await desk.forget()
+        desk.restart()
+    assert reasons == ["ReferenceIncomplete", "ReferenceIncomplete", "ReferenceLost"]
+
+
+async def test_a_time_in_which_nobody_asked_the_model_is_not_lost(tmp_path: Path) -> None:
+    desk = Days(tmp_path, bucket_seconds=3_600)
+    for _ in range(6):
+        desk.now += DAY / 2
+        assert (await desk.ask(**WEEK)).reason == "ReferenceIncomplete"
+        desk.restart()
+    desk.serve(12 * HOUR, every=600)
+    answer = await desk.ask(**WEEK)
+    assert answer.reason == "ReferenceIncomplete"
+    assert answer.samples.stable > 50
 
 
 async def test_lost_inferences_of_the_first_time_are_known_later(desk: Desk) -> None:
@@ -340,8 +467,8 @@ def test_columns_beyond_the_most_are_left_out(monkeypatch: pytest.MonkeyPatch) -
 # Where it is kept
 
 
-def reference(rows: int = 3, covered: float = 50.0) -> Reference:
-    return Reference(chunk(*map(float, range(rows))), Tally(paired=rows), covered)
+def reference(rows: int = 3, covered: float = 50.0, lost: float = 0.0) -> Reference:
+    return Reference(chunk(*map(float, range(rows))), Tally(paired=rows), covered, lost)
 
 
 def stored(root: Path, now: float = 100.0) -> StoredReferences:
@@ -354,10 +481,12 @@ def test_what_is_kept_is_found_by_its_revision_and_its_time(kind: str, tmp_path:
     when = Time(10.25, 60.5)
     assert shelf.find(KEY, when) is None
     shelf.keep(KEY, when, reference())
-    shelf.keep(KEY, when, reference(4, 60.5))
+    assert (found := shelf.find(KEY, when)) is not None
+    assert found.lost == 0
+    shelf.keep(KEY, when, reference(4, 60.5, 2.5))
     found = shelf.find(KEY, when)
     assert found is not None
-    assert (found.rows, found.covered, found.tally) == (4, 60.5, Tally(paired=4))
+    assert (found.rows, found.covered, found.tally, found.lost) == (4, 60.5, Tally(paired=4), 2.5)
     assert shelf.find(KEY, Time(10.25, 61)) is None
     assert shelf.find(Key("models", "fraud-r3"), when) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -200,6 +201,46 @@ def test_the_oldest_buckets_leave_a_volume_that_is_too_full(spool: Spool, tmp_pa
     sizes = [size_of(tmp_path, spool.write(KEY, snapshot(start))) for start in (90, 100, 110)]
     assert spool.expire(before=0, max_bytes=sizes[1] + sizes[2]) == 1
     assert starts(spool) == [100, 110]
+
+
+def horizon(spool: Spool, key: Key = KEY) -> float:
+    return max(spool.horizons(key)).since
+
+
+def test_it_is_known_of_each_revision_what_made_room_and_not_what_was_too_old(tmp_path: Path) -> None:
+    other = Key(KEY.namespace, "another")
+    Spool(Directory(tmp_path), Metrics()).write(KEY, snapshot(90))
+    spool = Spool(Directory(tmp_path), Metrics(), clock=lambda: 2_000)
+    size = max(size_of(tmp_path, spool.write(KEY, snapshot(start))) for start in (100, 110))
+    spool.write(other, snapshot(120))
+    assert horizon(spool) == -math.inf
+    spool.expire(before=100, max_bytes=1 << 30)
+    assert horizon(spool) == -math.inf
+    spool.expire(before=0, max_bytes=2.5 * size)
+    assert 100 < horizon(spool) < 100.001
+    assert horizon(spool, other) == -math.inf
+    spool.expire(before=105, max_bytes=2.5 * size)
+    assert horizon(spool) == -math.inf, "it would be too old by now"
+
+
+@pytest.mark.parametrize(
+    ("files", "room", "since"),
+    [
+        pytest.param((), 1 << 30, 2_000, id="empty"),
+        pytest.param((1_990, 2_000), 1 << 30, 1_990, id="of-this-process"),
+        pytest.param((100, 110), 1 << 30, -math.inf, id="room-enough"),
+        pytest.param((100, 110), 1, 100, id="full"),
+    ],
+)
+def test_what_an_earlier_process_deleted_is_guessed(
+    tmp_path: Path, files: tuple[float, ...], room: float, since: float
+) -> None:
+    for start in files:
+        Spool(Directory(tmp_path), Metrics()).write(KEY, snapshot(start))
+    spool = Spool(Directory(tmp_path), Metrics(), max_bytes=room, clock=lambda: 2_000)
+    assert horizon(spool) == since
+    spool.expire(before=1e6, max_bytes=1 << 30)
+    assert horizon(spool) == since
 
 
 def test_the_directory_of_a_revision_goes_with_its_last_bucket(spool: Spool, tmp_path: Path) -> None:

@@ -217,6 +217,19 @@ def test_what_is_old_is_forgotten_once_closed_and_so_are_revisions_without_rows(
     assert (len(kept), kept.bytes, kept.rows) == (0, 0, 0)
 
 
+def test_what_was_lost_is_known_for_as_long_as_it_would_have_been_kept() -> None:
+    kept = store(max_bytes=100 * ROW_BYTES)
+    assert kept.complete_since(R1) == -math.inf
+    add(kept, R1, 100, 1.0)
+    kept.close(before=1_000)
+    add(kept, R2, 110, *range(100))
+    assert kept.complete_since(R1) == 110
+    kept.forget(before=109)
+    assert kept.complete_since(R1) == 110
+    kept.forget(before=110)
+    assert kept.complete_since(R1) == -math.inf
+
+
 @settings(deadline=None)  # a busy machine
 @given(st.lists(st.tuples(st.sampled_from([R1, R2]), st.integers(0, 60), st.integers(1, 40)), max_size=40))
 def test_memory_is_accounted_for_exactly_and_stays_in_bounds(arrivals: list[tuple[Key, int, int]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from sluice.monitor.comparison import ColumnPair, match_columns, match_rankings,
 from sluice.monitor.contract import DriftAnswer, DriftRequest, Inferences, SampleCounts, Span, no_answer
 from sluice.monitor.evidence import Evidence
 from sluice.monitor.exhibit import Columns, Exhibit, exhibits
+from sluice.monitor.horizon import GONE, Horizon, of_age, of_memory, of_start
 from sluice.monitor.joining import join
 from sluice.monitor.reference import Reference, References, Time
 from sluice.monitor.reservoir import Chunk, Side
@@ -89,9 +91,11 @@ class DriftService:
         max_rows: int,
         seed: int,
         late_seconds: float,
+        retention_seconds: float = math.inf,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``late_seconds``: how long after its end a bucket may still be written to."""
+        """``late_seconds``: how long after its end a bucket may still be written to; ``retention_seconds``: the age at
+        which rows are deleted."""
         self._store = store
         self._spool = spool
         self._evidence = evidence
@@ -99,7 +103,9 @@ class DriftService:
         self._max_rows = max_rows
         self._seed = seed
         self._late_seconds = late_seconds
+        self._retention_seconds = retention_seconds
         self._clock = clock
+        self._started = clock()
         self._references = references
         self._growing = asyncio.Lock()
         self._standing = Standing(evidence, clock)
@@ -183,19 +189,36 @@ class DriftService:
         if request.subject == "Ranking" or when.until <= when.since:
             return no_answer("InvalidRequest", "A reference is of Prediction or Inputs, and ends after it begins."), ()
         async with self._growing:  # two monitors of a deployment share it
-            first = await self._grown(key, when)
+            kept = await self._horizon(key)
+            first = await self._grown(key, when, kept.since)
+        if first.is_lost(when):
+            return _partly_lost(first, when), ()
         if request.until is None or first.covered < when.until:
             return _incomplete(first, when), ()
         if not first.rows:
             return _reference_lost(when), ()
-        since, until = self._store.first_bucket(request.since.timestamp()), request.until.timestamp()
-        since = max(since, self._store.window(key, since, until).complete_since)
+        begin, until = request.since.timestamp(), request.until.timestamp()
+        if until <= begin:
+            return no_answer("InvalidRequest", "A look ends after it begins."), ()
+        if kept.share_gone(begin, until) > GONE:
+            return _gone(key, Time(begin, until), kept), ()
+        since = self._store.first_bucket(max(begin, kept.since))
         held = self._store.window(key, since, until)
         return await asyncio.get_running_loop().run_in_executor(
             self._watcher, self._hold_against, request, key, first, held, since, until
         )
 
-    async def _grown(self, key: Key, when: Time) -> Reference:
+    async def _horizon(self, key: Key) -> Horizon:
+        """From when on all rows of a revision are there."""
+        if self._spool is not None:
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._watcher, self._spool.horizons, key)
+        else:
+            found = [of_start(self._started)]
+        of_now = of_age(self._clock(), self._retention_seconds), of_memory(self._store.complete_since(key))
+        return max(*found, *of_now)
+
+    async def _grown(self, key: Key, when: Time, kept_since: float) -> Reference:
         """The reference with what has come of it by now. Only whole buckets are taken in, each once."""
         loop = asyncio.get_running_loop()
         known = await loop.run_in_executor(self._watcher, self._references.find, key, when)
@@ -204,16 +227,17 @@ class DriftService:
         ready = min(self._store.first_bucket(over) - self._store.bucket_seconds, when.until)
         if first.covered >= ready:
             return first
-        since = self._store.first_bucket(first.covered)
+        since = self._store.first_bucket(max(first.covered, min(kept_since, ready)))
         held = self._store.window(key, since, ready)
-        return await loop.run_in_executor(self._watcher, self._grow, key, when, first, held, since, ready)
+        return await loop.run_in_executor(self._watcher, self._grow, key, when, first, held, since, ready, kept_since)
 
-    def _grow(self, key: Key, when: Time, first: Reference, held: Held, since: float, ready: float) -> Reference:
+    def _grow(
+        self, key: Key, when: Time, first: Reference, held: Held, since: float, ready: float, kept_since: float
+    ) -> Reference:
         kept = self._kept(key, held, since, ready)
         chance = np.random.default_rng([self._seed, int(since)])
-        first = first.grown(kept.chunks, kept.tally, ready, self._max_rows, chance)
-        if first.rows:
-            self._references.keep(key, when, first)
+        first = first.grown(kept.chunks, kept.tally, ready, self._max_rows, chance, kept_since)
+        self._references.keep(key, when, first)
         return first
 
     def _hold_against(
@@ -312,6 +336,41 @@ def _reference_lost(when: Time) -> DriftAnswer:
         "the rows were lost or deleted before they were taken in. The next reference begins with the next promotion."
     )
     return DriftAnswer(verdict=Verdict.INCONCLUSIVE, reason=Reason.REFERENCE_LOST, message=message)
+
+
+def _partly_lost(first: Reference, when: Time) -> DriftAnswer:
+    message = (
+        f"Of the reference, {_moment(when.since)} to {_moment(when.until)}, {_hours(first.lost)} of rows were gone "
+        "before they were taken in; the rest cannot stand for them. monitor.persistence.enabled keeps rows over a "
+        "restart, monitor.retentionSeconds longer and monitor.rows.maxMiB more of them. The next reference begins "
+        "with the next promotion."
+    )
+    return DriftAnswer(
+        verdict=Verdict.INCONCLUSIVE,
+        reason=Reason.REFERENCE_LOST,
+        message=message,
+        samples=SampleCounts(0, first.rows),
+    )
+
+
+def _gone(key: Key, look: Time, kept: Horizon) -> DriftAnswer:
+    gone = min(kept.since, look.until) - look.since
+    message = (
+        f"Of the time looked at, {_moment(look.since)} to {_moment(look.until)}, the rows of the first {_hours(gone)} "
+        f"are gone; the rest cannot stand for them. Rows of {key.revision} are kept from {_moment(kept.since)} on: "
+        f"{kept.why}."
+    )
+    return DriftAnswer(
+        verdict=Verdict.INCONCLUSIVE,
+        reason=Reason.ROWS_GONE,
+        message=message,
+        window_start=datetime.fromtimestamp(look.since, UTC),
+        window_end=datetime.fromtimestamp(look.until, UTC),
+    )
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3_600:.1f} h"
 
 
 def _moment(seconds: float) -> str:

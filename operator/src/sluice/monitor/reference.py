@@ -8,6 +8,7 @@ It is kept apart from other rows, for as long as somebody asks for it: in the de
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,6 +30,8 @@ FOLDER = "references/"
 """Where references are in a depot."""
 KEPT_SECONDS = 30 * 86_400.0
 """A reference that nobody asked for in this time is deleted: its revision serves no more, or a release takes weeks."""
+MOST_LOST = 0.1
+"""Beyond this share of its time without rows, a reference is another time's: of a day, its evening."""
 RENEWED_SECONDS = 86_400.0
 """How old the mark may be that a reference is asked for."""
 HELD_BYTES = 32 << 20
@@ -52,6 +55,8 @@ class Reference:
     tally: Tally
     covered: float
     """Up to when rows have been taken in."""
+    lost: float = 0.0
+    """Seconds of it whose rows, or some of them, were gone before they were taken in."""
 
     @classmethod
     def begun(cls, since: float) -> Reference:
@@ -64,13 +69,28 @@ class Reference:
         return len(self.chunk.rows)
 
     def grown(
-        self, chunks: Sequence[Chunk], tally: Tally, until: float, max_rows: int, rng: np.random.Generator
+        self,
+        chunks: Sequence[Chunk],
+        tally: Tally,
+        until: float,
+        max_rows: int,
+        rng: np.random.Generator,
+        kept_since: float = -math.inf,
     ) -> Reference:
-        """With the rows that came up to a moment since it last grew, thinned to one rate and to ``max_rows``."""
+        """With the rows that came up to a moment since it last grew, thinned to one rate and to ``max_rows``.
+
+        They are those from ``kept_since`` on. The time before that is lost.
+        """
         both = Tally()
         both.add(self.tally)
         both.add(tally)
-        return Reference(condense([self.chunk, *chunks], max_rows, rng, self.chunk.start), both, until)
+        lost = max(0.0, min(kept_since, until) - self.covered)
+        chunk = condense([self.chunk, *chunks], max_rows, rng, self.chunk.start)
+        return Reference(chunk, both, until, self.lost + lost)
+
+    def is_lost(self, when: Time) -> bool:
+        """Whether what is missing is too much for the rest to stand for all of its time."""
+        return self.lost > MOST_LOST * (when.until - when.since)
 
 
 class References(Protocol):
@@ -111,10 +131,12 @@ class _Name(NamedTuple):
     kept: float
     when: Time
     covered: float
+    lost: float = 0.0
+    """Not there where nothing is, or an earlier version did not know."""
 
 
 class StoredReferences:
-    """The files ``references/namespace=…/revision=…/<kept>-<since>-<until>-<covered>.parquet`` of a depot.
+    """The files ``references/namespace=…/revision=…/<kept>-<since>-<until>-<covered>[-<lost>].parquet`` of a depot.
 
     A name begins with when the reference was last asked for, to a day: the oldest are nobody's any more.
     """
@@ -144,7 +166,7 @@ class StoredReferences:
                 log.warning("not a reference of sluice-monitor", extra={"path": stored.name, "error": str(error)})
                 self._depot.delete([stored.name])
                 return None
-            reference = Reference(chunk, tally, name.covered)
+            reference = Reference(chunk, tally, name.covered, name.lost)
             if self._clock() - name.kept > RENEWED_SECONDS:
                 self.keep(key, when, reference)
             return reference
@@ -153,8 +175,9 @@ class StoredReferences:
     def keep(self, key: Key, when: Time, reference: Reference) -> None:
         """See :class:`References`."""
         before = [stored.name for _, stored in self._files(key, when)]
-        name = f"{self._clock():017.3f}-{when.since:.3f}-{when.until:.3f}-{reference.covered:.3f}.parquet"
-        path = self.spool.folder(key) + name
+        name = f"{self._clock():017.3f}-{when.since:.3f}-{when.until:.3f}-{reference.covered:.3f}"
+        lost = f"-{reference.lost:.3f}" if reference.lost else ""
+        path = f"{self.spool.folder(key)}{name}{lost}.parquet"
         self._depot.put(path, to_bytes(reference.chunk, reference.tally))
         self._depot.delete([old for old in before if old != path])
 
@@ -169,6 +192,7 @@ def _rounded(when: Time) -> Time:
 
 def _read(path: str) -> _Name | None:
     with suppress(ValueError):
-        kept, since, until, covered = map(float, path.rpartition("/")[2].removesuffix(".parquet").split("-"))
-        return _Name(kept, Time(since, until), covered)
+        facts = map(float, path.rpartition("/")[2].removesuffix(".parquet").split("-"))
+        kept, since, until, covered, *lost = facts
+        return _Name(kept, Time(since, until), covered, *lost) if len(lost) <= 1 else None
     return None

@@ -51,7 +51,11 @@ class Service:
         )
         self.senders = Senders(settings.sender_keys)
         self.collector = Collector(self.store, self.metrics, self.senders, pair_timeout=settings.pair_timeout)
-        self.spool = Spool(open_depot(settings.rows_url), self.metrics) if settings.rows_url else None
+        self.spool = (
+            Spool(open_depot(settings.rows_url), self.metrics, max_bytes=settings.volume_mib * MEBIBYTE)
+            if settings.rows_url
+            else None
+        )
         self.saver = (
             Saver(self.store, self.spool, self.metrics, seconds=settings.checkpoint_seconds) if self.spool else None
         )
@@ -83,6 +87,7 @@ class Service:
             max_rows=settings.max_rows,
             seed=settings.seed,
             late_seconds=self.collector.closing_delay,
+            retention_seconds=settings.retention_seconds,
         )
         self.performance = PerformanceService(
             self.outcomes,

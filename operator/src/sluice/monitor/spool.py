@@ -8,6 +8,8 @@ Parquet understand. Everything here blocks, and runs in worker threads.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -16,6 +18,7 @@ from urllib.parse import quote, unquote
 
 from sluice.monitor.cloudevents import Key
 from sluice.monitor.depot import Depot, Stored
+from sluice.monitor.horizon import Horizon, of_room, of_start
 from sluice.monitor.parquet import NotRowsError, load, read_files, to_bytes
 from sluice.monitor.reservoir import Chunk, Side
 from sluice.monitor.store import Snapshot
@@ -31,6 +34,11 @@ READ_THREADS = 8
 MAX_READ_ROWS = 200_000
 """Rows that one window brings into memory, 50 MiB at 25 columns. A longer window is thinned, evenly."""
 
+OF_THIS_PROCESS = 600.0
+"""Rows are filed by when they were asked, some minutes before a process began at most."""
+NEARLY_FULL = 0.9
+"""Of a depot that an earlier process left as full as this, nobody knows what was deleted."""
+
 Bucketful = tuple[Chunk, Tally]
 Thin = Callable[[Chunk, int, int], Chunk]
 """Thins a chunk to about one row of so many, of which it may have been thinned to one of some already."""
@@ -41,13 +49,29 @@ _NAMESPACE, _REVISION = "namespace=", "revision="
 class Spool:
     """The files ``namespace=<namespace>/revision=<revision>/<start>-<word>.parquet`` of a depot."""
 
-    def __init__(self, depot: Depot, metrics: Metrics, top: str = "", thin: Thin | None = None) -> None:
+    def __init__(
+        self,
+        depot: Depot,
+        metrics: Metrics,
+        top: str = "",
+        thin: Thin | None = None,
+        *,
+        max_bytes: float = math.inf,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Args:
         depot: what holds files.
         metrics: where trouble is counted.
         top: the folder they are in, with its slash; a depot has room for several spools.
         thin: how a window is thinned that is too long; evenly by default.
+        max_bytes: what it has room for.
+        clock: the time, in seconds since the epoch.
         """
+        self._max_bytes = max_bytes
+        self._opened = clock()
+        self._found: Horizon | None = None
+        self._gone: dict[str, float] = {}
+        """By folder, the newest bucket that made room."""
         self._thin = thin or _thinned
         self._depot = depot
         self._metrics = metrics
@@ -105,7 +129,7 @@ class Spool:
                     break
         return found
 
-    def expire(self, *, before: float, max_bytes: int) -> int:
+    def expire(self, *, before: float, max_bytes: float) -> int:
         """Deletes buckets that began before a moment, and the oldest until the rest fits.
 
         Returns how many.
@@ -113,18 +137,50 @@ class Spool:
         Raises:
             OSError: the depot cannot be read or written.
         """
-        mine = (stored for stored in self._depot.list(self._top) if stored.name.startswith(self._top + _NAMESPACE))
-        files = sorted(mine, key=lambda stored: stored.name.rpartition("/")[2], reverse=True)
         total, doomed = 0, []
-        for stored in files:
-            start = _start(stored)
-            if start is None:
-                continue
+        files = self._newest_first()
+        if self._found is None:
+            self._found = self._horizon_of(files)
+        gone = {folder: start for folder, start in self._gone.items() if start >= before}
+        for start, stored in files:
             total += stored.size
             if total > max_bytes or start < before:
                 doomed.append(stored.name)
+            if total > max_bytes and start >= before:
+                folder = stored.name.rpartition("/")[0] + "/"
+                gone[folder] = max(start, gone.get(folder, start))
+        self._gone = gone  # first: some may be deleted even if not all can be
         self._depot.delete(doomed)
         return len(doomed)
+
+    def horizons(self, key: Key) -> list[Horizon]:
+        """From when on the files of a revision are all there, but for those that are too old.
+
+        What was deleted for want of room before this process began nobody knows. If the depot was as good as full then,
+        it may be whatever is older than the oldest file. If it was empty, it may be another than it was.
+
+        Raises:
+            OSError: the depot cannot be read.
+        """
+        if self._found is None:
+            self._found = self._horizon_of(self._newest_first())
+        found = [self._found]
+        if (gone := self._gone.get(self.folder(key))) is not None:
+            found.append(of_room(math.nextafter(gone, math.inf)))  # the next bucket is the first that is whole
+        return found
+
+    def _horizon_of(self, files: Sequence[tuple[float, Stored]]) -> Horizon:
+        oldest = files[-1][0] if files else math.inf
+        if oldest > self._opened - OF_THIS_PROCESS:
+            return of_start(min(oldest, self._opened))
+        is_full = sum(stored.size for _, stored in files) > NEARLY_FULL * self._max_bytes
+        return of_room(oldest if is_full else -math.inf)
+
+    def _newest_first(self) -> list[tuple[float, Stored]]:
+        """All files, with when their bucket begins."""
+        mine = [stored for stored in self._depot.list(self._top) if stored.name.startswith(self._top + _NAMESPACE)]
+        mine.sort(key=lambda stored: stored.name.rpartition("/")[2], reverse=True)
+        return [(start, stored) for stored in mine if (start := _start(stored)) is not None]
 
     def revisions(self, namespace: str) -> list[Key]:
         """The revisions of a namespace that have stored buckets. Looks at every file's name.

@@ -200,6 +200,11 @@ class Store:
             series.complete_since,
         )
 
+    def complete_since(self, key: Key) -> float:
+        """From when on no row of a revision was dropped for want of room and of a volume."""
+        series = self._series.get(key)
+        return series.complete_since if series is not None else -math.inf
+
     def is_full(self, key: Key, moment: float) -> bool:
         """Whether a row would have to take another's place in the sample of its bucket."""
         series = self._series.get(key)
@@ -240,7 +245,7 @@ class Store:
         for key, series in list(self._series.items()):
             for bucket in [bucket for bucket in series.buckets if bucket.closed and bucket.start < before]:
                 self._drop(series, bucket)
-            if not series.buckets:
+            if not series.buckets and series.complete_since <= before:  # what was lost lately is to be known
                 del self._series[key]
 
     def _bucket(self, key: Key, moment: float) -> Bucket:

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     UNGRADED = "Ungraded"
     REFERENCE_INCOMPLETE = "ReferenceIncomplete"
     REFERENCE_LOST = "ReferenceLost"
+    ROWS_GONE = "RowsGone"
 
 
 class Sides(NamedTuple):
