@@ -402,6 +402,24 @@ async def test_a_volume_that_cannot_be_read_is_an_error(desk: Desk, monkeypatch:
     assert (answer.verdict, answer.reason) == (Verdict.ERROR, "VolumeUnreadable")
 
 
+@pytest.mark.parametrize("at_rest", [True, False])
+async def test_what_nobody_foresaw_is_an_error_and_its_traceback_is_logged(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at_rest: bool
+) -> None:
+    def defect(*_: object) -> None:
+        raise ZeroDivisionError("by what?")
+
+    monkeypatch.setattr(desk.service, "_grow" if at_rest else "_compute", defect)
+    desk.serve(HOUR)
+    answer = await desk.ask() if at_rest else await desk.ask(reference=None)
+    assert (answer.verdict, answer.reason) == (Verdict.ERROR, "Internal")
+    assert "ZeroDivisionError" in answer.message
+    [record] = caplog.records
+    assert record.exc_info is not None
+    monkeypatch.undo()
+    assert (await desk.ask()).reason == "ReferenceIncomplete", "and the next is asked as ever"
+
+
 async def test_one_report_stands_for_looks_that_find_the_same_and_a_new_one_is_made_each_day(desk: Desk) -> None:
     desk.serve(4 * HOUR)
     calm = [await desk.look() for _ in range(3)]

@@ -116,11 +116,19 @@ class DriftService:
 
     async def answer(self, request: DriftRequest) -> DriftAnswer:
         """The verdict. Decisive ones come with a link to a report that is rendered later."""
+        try:
+            return self._counted(await self._answer(request))
+        except Exception as error:
+            log.exception("a verdict failed", extra={"namespace": request.namespace, "revision": request.candidate})
+            message = f"sluice-monitor failed at this question ({type(error).__name__}); its log has the traceback."
+            return self._counted(no_answer(Reason.INTERNAL, message))
+
+    async def _answer(self, request: DriftRequest) -> DriftAnswer:
         if request.min_samples > self._max_rows:
             most = f"a verdict looks at {self._max_rows} rows at most (--max-rows)"
-            return self._counted(no_answer("InvalidRequest", f"minSamples is {request.min_samples}; {most}."))
+            return no_answer("InvalidRequest", f"minSamples is {request.min_samples}; {most}.")
         if self._waiting >= MAX_WAITING:
-            return self._counted(no_answer("Busy", f"{self._waiting} verdicts are waiting already."))
+            return no_answer("Busy", f"{self._waiting} verdicts are waiting already.")
         self._waiting += 1
         try:
             with self._metrics.verdict_seconds.time():
@@ -130,14 +138,14 @@ class DriftService:
                     answer, shown = await self._judge(request)
         except OSError as error:
             log.exception("the volume cannot be read")
-            return self._counted(no_answer("VolumeUnreadable", f"The volume cannot be read: {error}"))
+            return no_answer("VolumeUnreadable", f"The volume cannot be read: {error}")
         finally:
             self._waiting -= 1
         if request.reference is not None and answer.verdict.conclusive:
             answer = self._show(request, request.reference, answer, shown)
         elif answer.verdict is Verdict.FAIL or (answer.verdict is Verdict.PASS and not request.guard):
             answer = self._evidence.submit(request, answer, shown)
-        return self._counted(answer)
+        return answer
 
     def close(self) -> None:
         """Ends the worker threads once they are done."""

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     REFERENCE_INCOMPLETE = "ReferenceIncomplete"
     REFERENCE_LOST = "ReferenceLost"
     ROWS_GONE = "RowsGone"
+    INTERNAL = "Internal"
 
 
 class Sides(NamedTuple):
