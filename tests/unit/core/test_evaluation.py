@@ -14,6 +14,7 @@ from sluice.api.modelrevision import RevisionPhase
 from sluice.api.record import RecordKind
 from sluice.api.verdict import Evidence, MonitorResult, Verdict
 from sluice.core import gates, reasons, steps
+from sluice.core.decide import decide as decided
 from sluice.core.plan import Evaluation
 from sluice.core.world import Workload, WorkloadState
 from tests.unit.core.people import answer, decide
@@ -178,6 +179,23 @@ def test_a_release_that_its_deadline_paused_takes_no_step_and_goes_on_where_it_w
     decide(cluster, "olga@bank.example", Action.RESUME, "scorer-r2")
     cluster.run(30)
     assert (cluster.phase("scorer-r2"), cluster.share("scorer-r2")) == ("Pending", 0)
+    cluster.oracle = golden(Verdict.PASS)
+    cluster.run(120)
+    assert cluster.phase("scorer-r2") == "Promoted"
+    sound(cluster)
+
+
+def test_a_pod_that_moves_while_its_release_is_paused_or_resumed_is_not_one_that_never_started() -> None:
+    cluster = late()
+    assert cluster.revisions["scorer-r2"].status.ready_at is not None
+    cluster.broken["scorer-r2"] = STARTING
+    cluster.run(700)  # startTimeout is over
+    assert cluster.phase("scorer-r2") == "Paused"
+    decide(cluster, "olga@bank.example", Action.RESUME, "scorer-r2")
+    cluster.run(30)
+    assert cluster.phase("scorer-r2") == "Pending"
+    assert decided(cluster.world(), cluster.now).requeue_after != timedelta(0), "it is not waited for what is over"
+    del cluster.broken["scorer-r2"]
     cluster.oracle = golden(Verdict.PASS)
     cluster.run(120)
     assert cluster.phase("scorer-r2") == "Promoted"

@@ -196,6 +196,8 @@ class ModelRevisionStatus(Resource):
     """When its workload was removed."""
     started_at: Time | None = None
     """When nothing stood against it any more and its workload was asked for."""
+    ready_at: Time | None = None
+    """When its workload was first seen to be ready: from then on, how long it may take to start is no question."""
     waiting_since: Time | None = None
     """Since when it waits for people, if it does; the progressDeadline stands still."""
     waited: Duration = timedelta(0)

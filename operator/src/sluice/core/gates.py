@@ -112,8 +112,8 @@ def judge_workload(world: World, revision: Revision, now: datetime, *, exposed: 
 
 
 def _started(revision: Revision) -> bool:
-    """Whether its workload was ready before: it has a lane, or golden data was asked of it."""
-    return revision.status.lane is not None or revision.status.reason == reasons.EVALUATING
+    """Whether its workload was ready before. What has a lane was, even where nobody noted when."""
+    return revision.status.lane is not None or revision.status.ready_at is not None
 
 
 def asked_for(revision: Revision) -> datetime:

@@ -111,8 +111,8 @@ RECORDED_PHASES = {
 def state(status: ModelRevisionStatus) -> str:
     """Digest of all in a status that never changes without a record: the last record of a decision holds it.
 
-    Left out is what may change in between: the lane, whether it waits and for how long, what fails but not for long, a
-    step that no traffic took yet, which stated spec it answers; and the records themselves and their seal.
+    Left out is what may change in between: the lane, when it was ready, whether it waits and for how long, what fails
+    but not for long, a step that no traffic took yet, which stated spec it answers; and the records and their seal.
     """
     recorded = {"phase": status.phase, "reason": status.reason, "message": status.message}
     fields = (

@@ -136,6 +136,8 @@ def _start(draft: Draft, revision: Revision) -> None:
             revision, RecordKind.STARTED, reasons.STARTED, "nothing stands against it; its workload is asked for"
         )
     workload = draft.world.workload(revision)
+    if workload.state is WorkloadState.READY and revision.status.ready_at is None:
+        revision = draft.update(revision, ready_at=draft.now)  # no record: nothing is decided by that alone
     judged = gates.judge_workload(draft.world, revision, draft.now)
     examined = _examined(draft, revision)
     awaited = () if decisions.hurried(revision) else examined.awaited
@@ -169,9 +171,10 @@ def _await_workload(draft: Draft, revision: Revision, workload: Workload) -> Non
     message = f"waiting for the workload: {workload.message}"
     reason = workload.reason or reasons.WORKLOAD_STARTING
     if revision.status.reason == reasons.EVALUATING:
-        reason = reasons.EVALUATING  # it was ready once: how long it may take to start is no question any more
+        reason = reasons.EVALUATING  # it was ready once, and golden data is still what it waits for
     draft.enter(revision, RevisionPhase.PENDING, reason, message)
-    draft.wake(gates.asked_for(revision) + gates.workload_limits(draft.world, revision)[1].start_timeout)
+    if revision.status.ready_at is None:
+        draft.wake(gates.asked_for(revision) + gates.workload_limits(draft.world, revision)[1].start_timeout)
 
 
 def _examined(draft: Draft, revision: Revision) -> Judgement:
