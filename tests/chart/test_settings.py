@@ -94,6 +94,12 @@ def test_labelled_answers_are_kept_for_days_and_within_mebibytes() -> None:
     assert (settings.outcome_seconds, settings.outcomes_mib) == (30 * 86_400, 512)
 
 
+def test_references_have_room_of_their_own() -> None:
+    manifests = render({"monitor": {"references": {"maxMiB": 2048}}})
+    settings = read_settings([], environment(containers(manifests)["sluice-monitor/monitor"]))
+    assert settings.references_mib == 2048
+
+
 def test_without_a_secret_no_token_is_asked_for() -> None:
     found = containers(render())
     assert "SLUICE_SENDER_KEYS" not in environment(found["sluice-operator/operator"])

@@ -520,6 +520,26 @@ def test_in_memory_the_one_that_was_not_asked_for_longest_makes_room() -> None:
     assert [shelf.find(KEY, when) is not None for when in (first, second, third)] == [True, False, True]
 
 
+@pytest.mark.parametrize("days", [pytest.param(0.5, id="asked-for"), pytest.param(5.0, id="not-any-more")])
+@pytest.mark.parametrize("kind", ["held", "stored"])
+def test_one_that_makes_room_while_it_is_asked_for_is_told_of(
+    kind: str, days: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics, now = Metrics(), [100.0]
+    held = HeldReferences(1, metrics, lambda: now[0])
+    in_depot = StoredReferences(Directory(tmp_path), metrics, lambda: now[0])
+    shelf: References = held if kind == "held" else in_depot
+    shelf.keep(KEY, Time(0, 1), reference())
+    now[0] += days * DAY
+    shelf.keep(KEY, Time(0, 2), reference())
+    if kind == "stored":
+        size = max(file.size for file in Directory(tmp_path).list())
+        in_depot.expire(1.5 * size)
+    assert [shelf.find(KEY, Time(0, end)) is not None for end in (1, 2)] == [False, True]
+    told = [record.getMessage() for record in caplog.records]
+    assert metrics.registry.get_sample_value("sluice_monitor_references_evicted_total") == len(told) == (days < 2)
+
+
 def test_the_file_of_an_earlier_state_is_taken_away_and_that_of_another_promotion_stays(tmp_path: Path) -> None:
     shelf = stored(tmp_path)
     shelf.keep(KEY, FIRST, reference())

@@ -36,6 +36,8 @@ RENEWED_SECONDS = 86_400.0
 """How old the mark may be that a reference is asked for."""
 HELD_BYTES = 32 << 20
 """Memory for references without a depot, eight of 25 columns; the one that was not asked for longest makes room."""
+WANTED_SECONDS = 2 * RENEWED_SECONDS
+"""One that makes room so soon after somebody asked for it is missed: there is not room for all that serve."""
 
 log = logging.getLogger(__name__)
 
@@ -106,23 +108,32 @@ class References(Protocol):
 class HeldReferences:
     """In memory: gone with the process."""
 
-    def __init__(self, max_bytes: int = HELD_BYTES) -> None:
+    def __init__(
+        self, max_bytes: int = HELD_BYTES, metrics: Metrics | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._max_bytes = max_bytes
-        self._held: dict[tuple[Key, Time], Reference] = {}
+        self._metrics = metrics
+        self._clock = clock
+        self._held: dict[tuple[Key, Time], tuple[Reference, float]] = {}
+        """With when they were last asked for."""
 
     def find(self, key: Key, when: Time) -> Reference | None:
         """See :class:`References`."""
         found = self._held.pop((key, when), None)
-        if found is not None:
-            self._held[key, when] = found  # to the end: the first makes room
-        return found
+        if found is None:
+            return None
+        self._held[key, when] = found[0], self._clock()  # to the end: the first makes room
+        return found[0]
 
     def keep(self, key: Key, when: Time, reference: Reference) -> None:
         """See :class:`References`."""
         self._held.pop((key, when), None)
-        self._held[key, when] = reference
-        while len(self._held) > 1 and sum(one.chunk.rows.nbytes for one in self._held.values()) > self._max_bytes:
-            del self._held[next(iter(self._held))]
+        self._held[key, when] = reference, self._clock()
+        while len(self._held) > 1 and sum(one.chunk.rows.nbytes for one, _ in self._held.values()) > self._max_bytes:
+            evicted = next(iter(self._held))
+            _, asked = self._held.pop(evicted)
+            if self._clock() - asked <= WANTED_SECONDS:
+                _missed(self._metrics, f"{evicted[0].namespace}/{evicted[0].revision}", "--references-memory-mib")
 
 
 class _Name(NamedTuple):
@@ -181,9 +192,26 @@ class StoredReferences:
         self._depot.put(path, to_bytes(reference.chunk, reference.tally))
         self._depot.delete([old for old in before if old != path])
 
+    def expire(self, max_bytes: float) -> None:
+        """Deletes those that nobody asks for, and the ones not asked for longest until the rest fits."""
+        now = self._clock()
+
+        def losing(stored: Stored) -> None:
+            name = _read(stored.name)
+            if name is not None and now - name.kept <= WANTED_SECONDS:
+                _missed(self._metrics, stored.name, "monitor.references.maxMiB")
+
+        self.spool.expire(before=now - KEPT_SECONDS, max_bytes=max_bytes, losing=losing)
+
     def _files(self, key: Key, when: Time) -> list[tuple[_Name, Stored]]:
         named = [(_read(stored.name), stored) for stored in self._depot.list(self.spool.folder(key))]
         return [(name, stored) for name, stored in named if name is not None and name.when == _rounded(when)]
+
+
+def _missed(metrics: Metrics | None, which: str, setting: str) -> None:
+    if metrics is not None:
+        metrics.references_evicted.inc()
+    log.warning("a reference that is asked for made room; raise %s", setting, extra={"reference": which})
 
 
 def _rounded(when: Time) -> Time:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from sluice.monitor.appraisal import PerformanceService
 from sluice.monitor.collector import Collector
@@ -15,7 +16,7 @@ from sluice.monitor.drift import DriftService
 from sluice.monitor.evidence import Evidence
 from sluice.monitor.labels import Labels
 from sluice.monitor.outcome import every
-from sluice.monitor.reference import KEPT_SECONDS, HeldReferences, StoredReferences
+from sluice.monitor.reference import HeldReferences, StoredReferences
 from sluice.monitor.saver import Saver
 from sluice.monitor.senders import Senders
 from sluice.monitor.settings import Settings
@@ -30,8 +31,6 @@ OUTCOME_ROWS = 50_000
 """Most labelled answers of one revision and hour; more than a verdict looks at."""
 OUTCOMES_MIB = 32
 """Memory for labelled answers, some 300,000; older ones are read from the volume."""
-REFERENCES_MIB = 256
-"""Most space that references take at the rows-url; 20,000 rows of 25 columns are some 2 MiB."""
 MEBIBYTE = 1 << 20
 
 log = logging.getLogger(__name__)
@@ -76,7 +75,9 @@ class Service:
             settings.reports_dir, self.metrics, kept=settings.reports_kept, idle_seconds=settings.renderer_idle
         )
         self.references = (
-            StoredReferences(open_depot(settings.rows_url), self.metrics) if settings.rows_url else HeldReferences()
+            StoredReferences(open_depot(settings.rows_url), self.metrics)
+            if settings.rows_url
+            else HeldReferences(settings.references_memory_mib * MEBIBYTE, self.metrics)
         )
         self.drift = DriftService(
             self.store,
@@ -168,11 +169,15 @@ class Service:
                 oldest_label = now - self._settings.outcome_seconds
                 await asyncio.to_thread(self._expire, self.archive, oldest_label, self._settings.outcomes_mib)
                 if isinstance(self.references, StoredReferences):
-                    await asyncio.to_thread(self._expire, self.references.spool, now - KEPT_SECONDS, REFERENCES_MIB)
+                    room = self._settings.references_mib * MEBIBYTE
+                    await asyncio.to_thread(self._tidy, partial(self.references.expire, room))
 
     def _expire(self, spool: Spool, oldest: float, mebibytes: int) -> None:
+        self._tidy(partial(spool.expire, before=oldest, max_bytes=mebibytes * MEBIBYTE))
+
+    def _tidy(self, expire: Callable[[], object]) -> None:
         try:
-            spool.expire(before=oldest, max_bytes=mebibytes * MEBIBYTE)
+            expire()
         except OSError as error:
             self.metrics.volume_errors.inc()
             log.warning("volume not tidied", extra={"error": str(error)})

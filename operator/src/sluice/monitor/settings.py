@@ -44,6 +44,8 @@ class Settings:
     max_series: Annotated[int, Option("most revisions followed at a time", 2)] = 1_000
     retention_seconds: Annotated[float, Option("age at which rows are deleted", 60)] = 86_400.0
     volume_mib: Annotated[int, Option("most space rows take at the rows-url", 16)] = 1_024
+    references_mib: Annotated[int, Option("most space references take at the rows-url", 1)] = 256
+    references_memory_mib: Annotated[int, Option("memory for references, without a rows-url", 1)] = 32
     outcome_seconds: Annotated[float, Option("age of a label at which it is deleted", 60)] = 90 * 86_400.0
     outcomes_mib: Annotated[int, Option("most space labelled answers take at the rows-url", 1)] = 256
     reports_kept: Annotated[int, Option("reports kept; the oldest makes room", 1)] = 50

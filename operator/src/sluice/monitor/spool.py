@@ -129,10 +129,10 @@ class Spool:
                     break
         return found
 
-    def expire(self, *, before: float, max_bytes: float) -> int:
+    def expire(self, *, before: float, max_bytes: float, losing: Callable[[Stored], None] | None = None) -> int:
         """Deletes buckets that began before a moment, and the oldest until the rest fits.
 
-        Returns how many.
+        Returns how many. ``losing`` is told of those that are not too old.
 
         Raises:
             OSError: the depot cannot be read or written.
@@ -149,6 +149,8 @@ class Spool:
             if total > max_bytes and start >= before:
                 folder = stored.name.rpartition("/")[0] + "/"
                 gone[folder] = max(start, gone.get(folder, start))
+                if losing is not None:
+                    losing(stored)
         self._gone = gone  # first: some may be deleted even if not all can be
         self._depot.delete(doomed)
         return len(doomed)

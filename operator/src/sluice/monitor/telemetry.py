@@ -45,6 +45,9 @@ class Metrics:
         self.verdicts = self._counter("verdicts", "Answers to POST /v1/drift.", "verdict", "reason")
         self.appraisals = self._counter("appraisals", "Answers to POST /v1/performance.", "verdict", "reason")
         self.labels = self._counter("labels", "Labels by whether the answer they are of was found.", "outcome")
+        self.references_evicted = self._counter(
+            "references_evicted", "References that made room although they were asked for within two days."
+        )
         self.reports = self._counter("reports", "Reports by how they ended.", "outcome")
         self.queue = self._gauge("queue_events", "Events that wait to be worked off.")
         self.unfinished = self._gauge("unfinished_bytes", "Bytes of bodies that have begun to arrive.")
