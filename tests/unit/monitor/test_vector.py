@@ -203,8 +203,14 @@ def test_half_of_the_rows_are_compared_and_must_be_enough() -> None:
     found = verdict(frame(normal(1, rows=300)), frame(normal(2, rows=300)))
     assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, Reason.TOO_FEW_VALUES)
     assert "A vector needs twice as many rows" in found.message
-    nothing = verdict(frame(normal(1, rows=12)), frame(normal(2, rows=1_000)), "embedding")
-    assert nothing.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("stable", [12, 1_000])
+def test_what_nothing_could_be_learnt_from_never_passes_however_few_rows_are_asked_for(stable: int) -> None:
+    ours, theirs = frame(normal(1, rows=12, shift=1.0)), frame(normal(2, rows=stable))
+    samples = Sample(12, Tally(12)), Sample(stable, Tally(stable))
+    found = judge(match_columns(ours, theirs, ()), *samples, replace(RULE, min_samples=2))
+    assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, Reason.TOO_FEW_VALUES)
 
 
 def test_vectors_that_are_always_the_same() -> None:

@@ -34,7 +34,8 @@ class Look:
 
     @property
     def after_promotion(self) -> bool:
-        """Whether it is at what serves. What it sees is over when it is due: asked again, it would say the same."""
+        """Whether it is at what serves. What it sees is over when it is due, so any answer but Error settles it. Asked
+        again later, it says the same, or that rows are gone."""
         return self.kind in (LookKind.REFERENCE, LookKind.WATCH)
 
 

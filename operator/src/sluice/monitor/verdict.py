@@ -14,6 +14,7 @@ from sluice.monitor.comparison import ColumnKind, ColumnPair
 from sluice.monitor.split import unfair
 from sluice.monitor.tally import Tally
 from sluice.monitor.twosample import Comparison, detectable_effect, mean_shift
+from sluice.monitor.vector import FEW
 
 MIN_MISSING_RISE = 0.01
 """The least rise of a missing share that matters. Far below any sensible ``minEffect``: an answer that is
@@ -208,7 +209,9 @@ def _not_comparable(pair: ColumnPair, rule: Rule) -> Reason | None:
         return Reason.COLUMN_EMPTY
     if not pair.stable.present:
         return Reason.COLUMN_NEW
-    if pair.compared < rule.min_samples:
+    # Of vectors with too few to learn from, the scores say nothing: all are 0.
+    least = max(rule.min_samples, FEW) if pair.kind is ColumnKind.VECTOR else rule.min_samples
+    if pair.compared < least:
         return Reason.TOO_FEW_VALUES
     return None
 
