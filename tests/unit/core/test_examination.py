@@ -13,7 +13,7 @@ from sluice.api.modeldeployment import MonitorUse
 from sluice.api.modelmonitor import ModelMonitorSpec
 from sluice.api.modelrevision import Column, ResolvedModel
 from sluice.api.verdict import MonitorResult, Verdict
-from sluice.core import examination, promql, reasons
+from sluice.core import examination, promql, reasons, testimony
 from sluice.core.examination import Equipment
 from sluice.core.objects import Object
 from sluice.core.plan import Evaluation
@@ -100,7 +100,7 @@ def summary(**changes: Any) -> str:
 
 
 def read(found: Object, *pods: Object, of: Evaluation | None = None, uid: str = UID) -> MonitorResult:
-    return examination.read(of or wanted(), found, pods, uid, NOW)
+    return testimony.read(of or wanted(), found, pods, uid, NOW)
 
 
 def test_the_question_has_all_that_the_program_needs() -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sluice.api.sender import evaluation_prefix
 from sluice.api.verdict import MonitorResult
-from sluice.core import examination, promql, reasons
+from sluice.core import examination, promql, reasons, testimony
 from sluice.core.examination import Equipment
 from sluice.core.objects import Object
 from sluice.core.plan import Evaluation
@@ -57,9 +57,9 @@ class Evaluations:
     async def judge(self, wanted: Evaluation, now: datetime) -> MonitorResult:
         """How far it is: Evaluating, a verdict, or Error, which holds."""
         if self._equipment is None:
-            return examination.not_made(wanted, _UNEQUIPPED, now)
+            return testimony.not_made(wanted, _UNEQUIPPED, now)
         if (uid := self._owner(wanted.namespace, wanted.revision)) is None:
-            return examination.waiting(wanted, f"ModelRevision {wanted.revision} is gone", now)
+            return testimony.waiting(wanted, f"ModelRevision {wanted.revision} is gone", now)
         try:
             asked = examination.question(wanted, evaluation_prefix(self._key, wanted.namespace))
         except promql.TemplateError as error:
@@ -70,10 +70,10 @@ class Evaluations:
             mine = replace(PODS, label=f"{examination.JOB_UID}={job['metadata']['uid']}")
             pods = await self._kube.list(mine, wanted.namespace)
         except (Unavailable, Conflict) as error:  # it passes by itself
-            return examination.waiting(wanted, f"the API server does not help just now: {error}", now)
+            return testimony.waiting(wanted, f"the API server does not help just now: {error}", now)
         except KubeError as error:
-            return examination.not_made(wanted, f"the Job of the evaluation cannot be made: {error}", now)
-        return examination.read(wanted, job, pods, uid, now)
+            return testimony.not_made(wanted, f"the Job of the evaluation cannot be made: {error}", now)
+        return testimony.read(wanted, job, pods, uid, now)
 
     async def _found_or_made(self, wanted: Object) -> Object:
         """The Job. It is created and never applied: applying would make somebody else's Job of this name ours."""
