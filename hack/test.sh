@@ -12,6 +12,7 @@ OUTER=${SLUICE_TEST_LOGS:-} # set where this runs beside another
 LOGS=${OUTER:-$(mktemp -d)}
 started_cluster=no
 beside=() # process groups
+current=  # the file that what runs now writes to
 
 finish() {
   status=$?
@@ -19,6 +20,8 @@ finish() {
   [ "$started_cluster" = no ] || $RUN python -m hack.cluster down || status=1
   [ -z "$OUTER" ] || exit "$status"
   cat "$LOGS"/*.beside 2>/dev/null || true
+  # Once more where the end of a long run is all that is looked at.
+  if [ "$status" != 0 ] && [ -e "$current" ]; then say "the end of what failed, $(basename "$current")" && tail -n 25 "$current"; fi
   printf '\n'
   for log in "$LOGS"/*.log; do
     [ -e "$log" ] && printf '%-10s %s\n' "$(basename "$log" .log)" "$(grep -E '(passed|failed|error|no tests ran).* in ' "$log" | tail -1 | tr -d '=')"
@@ -32,8 +35,8 @@ say() { printf '\n\033[1m── %s\033[0m\n' "$1"; }
 
 layer() {
   say "$1"
-  name=$1 && shift
-  $RUN python -m pytest -q -rfE --durations=5 "$@" 2>&1 | tee "$LOGS/$name.log"
+  current=$LOGS/$1.log && shift
+  $RUN python -m pytest -q -rfE --durations=5 "$@" 2>&1 | tee "$current"
 }
 
 # Before the tests, not in their midst: half of them would wait for a build that takes both processors from the others,
@@ -80,7 +83,8 @@ for what in "$@"; do
       ;;
     e2e)
       if ! $RUN python -m hack.cluster status >/dev/null 2>&1; then started_cluster=yes; fi
-      $RUN python -m hack.cluster up
+      current=$LOGS/cluster.up
+      $RUN python -m hack.cluster up 2>&1 | tee "$current"
       layer e2e-alone tests/e2e -p no:randomly -m alone
       # Three at a time: they mostly wait for pods. More, and the pods wait for a processor.
       layer e2e tests/e2e -p no:randomly -m "not alone and not soak" --numprocesses=3
@@ -96,6 +100,7 @@ for what in "$@"; do
   esac
 done
 
+current= # what fails from here on has said so above
 failed=no
 while [ ${#beside[@]} -gt 0 ]; do
   wait "${beside[0]}" || failed=yes

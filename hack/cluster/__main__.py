@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except RuntimeError as error:
         say(f"error: {error}")
+        return 1
+    except subprocess.CalledProcessError as error:
+        say(f"error: {error}\n{error.stderr or ''}")
         return 1
     except KeyboardInterrupt:
         say("interrupted; the same command goes on from here")

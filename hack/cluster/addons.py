@@ -14,6 +14,8 @@ from hack import documents
 from hack.cluster import binaries, cache, components, layout, processes
 
 _MANIFESTS = Path(__file__).parent / "manifests"
+_PATIENCE = 90
+"""Seconds."""
 _APPLIED = layout.DIRECTORY / "applied.json"
 _WEBHOOK_URL = f"https://127.0.0.1:{components.KSERVE_PORT}"
 
@@ -32,8 +34,22 @@ def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> st
 
 
 def apply(text: str, *options: str) -> None:
-    """Server-side apply: some of these objects are too large for the annotation of the other kind."""
-    kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", *options, stdin=text)
+    """Server-side apply: some of these objects are too large for the annotation of the other kind.
+
+    Tried for a while: on a busy machine a webhook that listens may yet be too slow for its first call.
+    """
+    failures: list[RuntimeError] = []
+
+    def applied() -> bool:
+        try:
+            kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", *options, stdin=text)
+        except RuntimeError as failure:
+            failures.append(failure)
+            return False
+        return True
+
+    if not processes.wait(applied, _PATIENCE, every=2):
+        raise failures[-1]
 
 
 def base() -> None:
@@ -48,7 +64,7 @@ def definitions() -> None:
     if _remembered().get("definitions") != cache.key(text):
         # Unchecked: they are as their projects ship them, and checking five megabytes takes as long as storing them.
         apply(text, "--validate=false")
-        if not processes.wait(_established, 120, every=1):
+        if not processes.wait(_established, 300, every=1):
             kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=5s")  # says which is not
         _APPLIED.write_text(json.dumps(_remembered() | {"definitions": cache.key(text)}))
     apply(_manifest("kserve.yaml"))
@@ -109,7 +125,7 @@ def gateway_address() -> str | None:
     return str(addresses[0]["value"]) if programmed and addresses else None
 
 
-def proxy_ready(patience: float = 90) -> None:
+def proxy_ready(patience: float = 300) -> None:
     """Wait until Envoy itself takes requests; the Gateway counts as programmed a little earlier.
 
     Raises:

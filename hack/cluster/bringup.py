@@ -129,9 +129,9 @@ def _start() -> None:
     with task("Gateway", "5 s once its image is there"):
         delivery.wait_first()
         addons.gateway()
-        if not wait(addons.node_ready, 60, every=0.3):
+        if not wait(addons.node_ready, 300, every=0.3):
             raise RuntimeError(f"The node does not become ready; see {processes.log('kubelet')}")
-        if not wait(lambda: addons.gateway_address() is not None, 120, every=0.5):
+        if not wait(lambda: addons.gateway_address() is not None, 300, every=0.5):
             raise RuntimeError("The Gateway is not programmed; see: python -m hack.cluster logs envoy-gateway")
         addons.proxy_ready()
     delivery.finish()

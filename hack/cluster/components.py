@@ -29,7 +29,8 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[Path, str] = field(default_factory=dict)
     """Written before each start; a changed one restarts the process."""
-    patience: float = 60
+    patience: float = 180
+    """Seconds; it is over sooner where the process ends."""
 
     def start(self, processes: Processes) -> bool:
         """Start it unless it runs as described here; returns whether it was started."""
@@ -243,7 +244,7 @@ def _mlflow() -> Component:
         "TMPDIR": str(directory),
     }
     ready = answers(f"http://{layout.GATEWAY}:{layout.MLFLOW_PORT}/health")
-    return Component("mlflow", command, ready, environment=settings, patience=180)
+    return Component("mlflow", command, ready, environment=settings, patience=300)
 
 
 def _records_store() -> Component:

@@ -114,7 +114,7 @@ class ControlPlane:
         path.write_text(yaml.safe_dump(content))
         return path
 
-    def start(self, *, patience: float = 60) -> None:
+    def start(self, *, patience: float = 180) -> None:
         """Start both and wait until the API answers.
 
         Raises:

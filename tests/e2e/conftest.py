@@ -23,7 +23,7 @@ import yaml
 
 from hack.cluster.locks import locked
 from hack.demo import ground
-from hack.demo.ground import Ground
+from hack.demo.ground import RELEASE, RELEASE_NAMESPACE, Ground
 from sluice.edges.kinds import (
     DEPLOYMENTS,
     EVENTS,
@@ -122,14 +122,27 @@ class Cluster:
         deadline = time.monotonic() + seconds
         while not ask():
             if time.monotonic() > deadline:
-                shown = self.kubectl("get", "md,mrev,isvc,httproute,pods", "-A", check=False)
-                raise AssertionError(f"not within {seconds:.0f} s: {what}\n{shown}")
+                raise AssertionError(f"not within {seconds:.0f} s: {what}\n{self._state()}")
             time.sleep(0.5)
+
+    def _state(self) -> str:
+        """What there is to see of why something did not come."""
+        shown = [self.kubectl("get", "md,mrev,isvc,httproute,pods", "-A", check=False)]
+        for item in self.api.request("GET", MODEL_DEPLOYMENTS.path())["items"]:
+            shown.append(f"{item['metadata']['namespace']}/{item['metadata']['name']}: {item['spec']}")
+            shown += [f"  {c['type']}: {c['status']}, {c['reason']}: {c['message']}" for c in _conditions(item)]
+            shown += [f"  {result}" for result in item.get("status", {}).get("monitors", [])]
+        for item in self.api.request("GET", MODEL_REVISIONS.path())["items"]:
+            status = item.get("status", {})
+            noted = {key: status.get(key) for key in ("failing", "breached", "promotedAt")}
+            shown.append(f"{item['metadata']['namespace']}/{item['metadata']['name']}: {noted}")
+        operator = f"--selector=app.kubernetes.io/component=operator,app.kubernetes.io/instance={RELEASE}"
+        shown.append(self.kubectl("logs", operator, "-n", RELEASE_NAMESPACE, "--tail=40", check=False))
+        return "\n".join(shown)
 
     def condition(self, name: str, namespace: str, kind: str) -> dict[str, Any]:
         """A ModelDeployment's condition; empty if it has none of that type."""
-        status = self.get("md", name, namespace).get("status", {})
-        return next((c for c in status.get("conditions", []) if c["type"] == kind), {})
+        return next((c for c in _conditions(self.get("md", name, namespace)) if c["type"] == kind), {})
 
     def sluice(self, verb: str, namespace: str, *arguments: str, check: bool | None = True) -> str:
         """What ``kubectl sluice`` prints."""
@@ -160,6 +173,11 @@ class Cluster:
             answer = gateway.getresponse()
             answer.read()
             return answer.status, answer.headers.get("x-sluice-revision", "")
+
+
+def _conditions(item: dict[str, Any]) -> list[dict[str, Any]]:
+    conditions: list[dict[str, Any]] = item.get("status", {}).get("conditions", [])
+    return conditions
 
 
 @pytest.fixture(scope="session")

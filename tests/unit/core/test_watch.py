@@ -380,6 +380,20 @@ def test_one_answer_that_stands_for_long_is_no_long_failure(spoken: dict[str, An
     assert RecordKind.BREACHED in kinds(cluster, "scorer-r2")
 
 
+@pytest.mark.parametrize(("seconds", "breaches"), [(20, True), (60, True), (120, False)])
+def test_answers_that_come_late_one_after_the_other_make_a_breach(seconds: int, breaches: bool) -> None:
+    """On a busy cluster whoever is asked each five seconds is read each twenty: that is slow, and not silent."""
+    cluster = at_rest()
+    brief = Watch(sustained=timedelta(seconds=10), on_breach=OnBreach.ROLLBACK)
+    cluster.ask(cluster.spec.model_copy(update={"watch": brief}))
+    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = ModelMonitorSpec.model_validate(
+        {"performance": {"metric": "ROCAUC", "positive": "1", "limits": {"min": "0.85"}, "interval": "5s"}}
+    )
+    cluster.oracle = saying(Verdict.FAIL)
+    cluster.run(10 * seconds, every=seconds)
+    assert (RecordKind.BREACHED in kinds(cluster, "scorer-r2")) is breaches
+
+
 def test_what_is_there_to_watch_holds_no_release_and_decides_after_it() -> None:
     watching = {"monitors": [MonitorUse(name="error-rate", mode=MonitorMode.WATCH)]}
     cluster = Cluster(asked("1").model_copy(update=watching))

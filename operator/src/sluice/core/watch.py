@@ -31,6 +31,9 @@ _NOTES = 4
 """How often it is noted within spec.watch.sustained that a gauge still fails."""
 _AGAIN = timedelta(seconds=5)
 """When to look again whether a gauge still fails, once it has for long enough."""
+_LATE = timedelta(minutes=1)
+"""How late an answer may come of a gauge that is asked now and then: as spec.webhook.timeout may be. On a busy cluster
+each may, and what fails in every one of them fails all the time."""
 
 
 def watched(draft: Draft) -> Revision | None:
@@ -234,7 +237,8 @@ def _fail(draft: Draft, stable: Revision, judged: Judgement) -> None:
 
 def _seen(monitor: str, before: Failing | None, at: datetime, sustained: timedelta, interval: timedelta) -> Failing:
     """A gauge that was seen to fail at a time. If nobody could tell for long, two bad moments are not one bad time."""
-    if before is None or at - before.seen_at > max(sustained, 2 * _AGAIN) + interval:
+    silence = max(sustained, 2 * _AGAIN) + (interval + _LATE if interval else interval)
+    if before is None or at - before.seen_at > silence:
         return Failing(monitor=monitor, since=at, seen_at=at)
     if at - before.seen_at >= sustained / _NOTES:
         return before.model_copy(update={"seen_at": at})
