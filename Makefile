@@ -48,7 +48,7 @@ demo: uv ## Six releases on a real cluster: good ones promoted, bad ones rolled 
 ##@ Check
 
 .PHONY: test lint unit component chart e2e
-test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (about 29 min once built)
+test: uv ## Everything, as CI runs it: lint, unit, component, chart, end to end (25 to 30 min once built, twice that from nothing)
 	@RUN="$(RUN)" bash hack/test.sh lint component chart +unit e2e
 
 lint unit component chart e2e: uv ## One layer of the tests

@@ -27,10 +27,12 @@ WATCH = {"reference": "10m", "every": "5m"}
 
 
 @contextmanager
-def customers(cluster: Cluster, namespace: str, rows: NDArray[np.float64], seconds: float) -> Iterator[None]:
-    """These rows, over and over, five a second."""
+def customers(
+    cluster: Cluster, namespace: str, rows: NDArray[np.float64], seconds: float, **more: str
+) -> Iterator[None]:
+    """These rows, over and over, five a second, with more headers."""
     over, until = threading.Event(), time.monotonic() + seconds
-    headers = {"Host": f"{NAME}.{namespace}.example.com", "Content-Type": "application/json"}
+    headers = {"Host": f"{NAME}.{namespace}.example.com", "Content-Type": "application/json"} | more
     endless = itertools.cycle(rows.tolist())
 
     def ask() -> None:
