@@ -41,7 +41,10 @@ layer() {
 
 # Before the tests, not in their midst: half of them would wait for a build that takes both processors from the others,
 # and nobody would see it progress.
-programs() { $RUN python -m hack.cluster build; }
+programs() {
+  current=
+  $RUN python -m hack.cluster build
+}
 
 # Low priority is that of the group, where sessions are groups of their own to the scheduler.
 start_beside() {

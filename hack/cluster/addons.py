@@ -15,7 +15,7 @@ from hack.cluster import binaries, cache, components, layout, processes
 
 _MANIFESTS = Path(__file__).parent / "manifests"
 _PATIENCE = 90
-"""Seconds."""
+"""Seconds for which an apply is tried again."""
 _APPLIED = layout.DIRECTORY / "applied.json"
 _WEBHOOK_URL = f"https://127.0.0.1:{components.KSERVE_PORT}"
 
@@ -37,6 +37,9 @@ def apply(text: str, *options: str) -> None:
     """Server-side apply: some of these objects are too large for the annotation of the other kind.
 
     Tried for a while: on a busy machine a webhook that listens may yet be too slow for its first call.
+
+    Raises:
+        RuntimeError: it failed to the last; the message is what kubectl said.
     """
     failures: list[RuntimeError] = []
 

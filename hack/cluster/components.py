@@ -13,7 +13,7 @@ from minio.error import MinioException
 from urllib3.exceptions import HTTPError
 
 from hack.cluster import binaries, cache, environment, layout, node, observability, recordstore
-from hack.cluster.processes import Processes, wait
+from hack.cluster.processes import Processes
 
 CONTAINERD = "/usr/bin/containerd"
 KSERVE_PORT = 9443
@@ -47,16 +47,7 @@ class Component:
         Raises:
             RuntimeError: it ended or stayed silent; the message has the end of its log.
         """
-        answered = False
-
-        def settled() -> bool:
-            nonlocal answered
-            answered = self.ready()
-            return answered or not processes.alive(self.name)
-
-        # Decided by the answer that ended the wait: on a busy machine the next one may come too late.
-        wait(settled, self.patience)
-        if not answered:
+        if not processes.answered(self.ready, self.patience, self.name):
             state = "is not ready" if processes.alive(self.name) else "ended"
             raise RuntimeError(
                 f"{self.name} {state}; the end of {processes.log(self.name)}:\n{processes.tail(self.name)}"

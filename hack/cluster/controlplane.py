@@ -25,7 +25,7 @@ import yaml
 
 from hack.cluster import binaries
 from hack.cluster.certificates import Authority
-from hack.cluster.processes import Processes, wait
+from hack.cluster.processes import Processes
 
 SERVICE_NETWORK = "10.96.0.0/16"
 
@@ -118,7 +118,8 @@ class ControlPlane:
         """Start both and wait until the API answers.
 
         Raises:
-            RuntimeError: it did not within ``patience`` seconds; the message has the end of its log.
+            RuntimeError: one of them ended, or they did not within ``patience`` seconds; the message has the end of
+                the server's log.
         """
         binaries.build("etcd", "kubernetes")
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -126,7 +127,7 @@ class ControlPlane:
         # A fifth less CPU at the cost of memory: its heap is full of schemas, and is swept less often.
         self.processes.start("kube-apiserver", self._apiserver(), environment={"GOGC": "400"})
         _ = self.kubeconfig
-        if not wait(self.ready, patience):
+        if not self.processes.answered(self.ready, patience, "etcd", "kube-apiserver"):
             raise RuntimeError(f"kube-apiserver does not answer:\n{self.processes.tail('kube-apiserver')}")
 
     def ready(self) -> bool:

@@ -123,6 +123,19 @@ class Processes:
         scratch.rename(self._pids / f"{name}.json")
         return True
 
+    def answered(self, ask: Callable[[], bool], patience: float, *names: str) -> bool:
+        """Wait until a question is answered with yes, ``patience`` seconds, and not once one of these has ended."""
+        answer = False
+
+        def settled() -> bool:
+            nonlocal answer
+            answer = ask()
+            return answer or not all(self.alive(name) for name in names)
+
+        # Decided by the answer that ended the wait: on a busy machine the next one may come too late.
+        wait(settled, patience)
+        return answer
+
     def stop(self, name: str, patience: float = 15) -> None:
         """End a process and wait until it is gone; forcibly after ``patience`` seconds. Unknown names are fine."""
         record = self.record(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from hack.demo import data
@@ -33,6 +34,7 @@ def test_requests_that_go_past_the_weights_hold_the_release(cluster: Cluster, na
 
     with customers(cluster, namespace, rows, 300), customers(cluster, namespace, rows, 300, **{"x-group": "beta"}):
         cluster.until("it is told", lambda: answers().get("reason") == "SampleRatioMismatch", 240)
+        time.sleep(12)  # two rounds of verdicts and more, in which something could move
     assert answers()["verdict"] == "Inconclusive", answers()
     assert "should have 20.00%" in answers()["message"], answers()
     status = cluster.get("md", NAME, namespace)["status"]

@@ -238,6 +238,16 @@ def test_it_wakes_when_a_look_is_due() -> None:
     assert decide(cluster.world(), cluster.now).requeue_after == HOUR - timedelta(seconds=5)
 
 
+def test_two_bad_looks_with_one_in_between_that_cannot_tell_are_not_in_a_row() -> None:
+    """However nearly as long as a look spec.watch.sustained is: looks have no grace for coming late."""
+    cluster = at_rest(sustained=HOUR - timedelta(seconds=30))
+    cluster.oracle = saying(Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.FAIL, Verdict.FAIL)
+    until(cluster, DAY + 3 * HOUR)
+    assert RecordKind.BREACHED not in kinds(cluster, "scorer-r2")
+    until(cluster, DAY + 4 * HOUR)
+    assert RecordKind.BREACHED in kinds(cluster, "scorer-r2")
+
+
 @pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("sustained", "bad_looks"),

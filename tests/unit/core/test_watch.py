@@ -380,15 +380,22 @@ def test_one_answer_that_stands_for_long_is_no_long_failure(spoken: dict[str, An
     assert RecordKind.BREACHED in kinds(cluster, "scorer-r2")
 
 
-@pytest.mark.parametrize(("seconds", "breaches"), [(20, True), (60, True), (120, False)])
-def test_answers_that_come_late_one_after_the_other_make_a_breach(seconds: int, breaches: bool) -> None:
+LABELS = {"performance": {"metric": "ROCAUC", "positive": "1", "limits": {"min": "0.85"}, "interval": "5s"}}
+HOOK = {"webhook": {"url": "https://checks.risk.svc/x", "interval": "5s", "timeout": "60s", "retries": 2}}
+
+
+@pytest.mark.parametrize(
+    ("spoken", "seconds", "breaches"),
+    [(LABELS, 20, True), (LABELS, 60, True), (LABELS, 120, False), (HOOK, 200, True), (HOOK, 300, False)],
+)
+def test_answers_that_come_late_one_after_the_other_make_a_breach(
+    spoken: dict[str, Any], seconds: int, breaches: bool
+) -> None:
     """On a busy cluster whoever is asked each five seconds is read each twenty: that is slow, and not silent."""
     cluster = at_rest()
     brief = Watch(sustained=timedelta(seconds=10), on_breach=OnBreach.ROLLBACK)
     cluster.ask(cluster.spec.model_copy(update={"watch": brief}))
-    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = ModelMonitorSpec.model_validate(
-        {"performance": {"metric": "ROCAUC", "positive": "1", "limits": {"min": "0.85"}, "interval": "5s"}}
-    )
+    cluster.monitors[MonitorKind.CLUSTER_MODEL_MONITOR, "error-rate"] = ModelMonitorSpec.model_validate(spoken)
     cluster.oracle = saying(Verdict.FAIL)
     cluster.run(10 * seconds, every=seconds)
     assert (RecordKind.BREACHED in kinds(cluster, "scorer-r2")) is breaches

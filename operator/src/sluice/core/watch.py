@@ -32,8 +32,8 @@ _NOTES = 4
 _AGAIN = timedelta(seconds=5)
 """When to look again whether a gauge still fails, once it has for long enough."""
 _LATE = timedelta(minutes=1)
-"""How late an answer may come of a gauge that is asked now and then: as spec.webhook.timeout may be. On a busy cluster
-each may, and what fails in every one of them fails all the time."""
+"""How late an answer may come of whoever is asked now and then. On a busy cluster each does, and what fails in every
+one of them fails all the time."""
 
 
 def watched(draft: Draft) -> Revision | None:
@@ -224,8 +224,8 @@ def _fail(draft: Draft, stable: Revision, judged: Judgement) -> None:
         if result.verdict is not Verdict.FAIL:
             failing += [before] if before is not None else []  # nobody can tell whether it is over
             continue
-        seen, interval = result.observed_at or draft.now, _interval(draft, result.name)
-        item = _seen(result.name, before, seen, watch.sustained, interval)
+        seen, (interval, late) = result.observed_at or draft.now, _rhythm(draft, result.name)
+        item = _seen(result.name, before, seen, watch.sustained, interval + late)
         if seen < item.since + watch.sustained:
             due = min(item.since + watch.sustained, item.seen_at + watch.sustained / _NOTES)
             draft.wake(max(due, seen + interval, draft.now + _AGAIN))  # it says nothing new before
@@ -235,22 +235,45 @@ def _fail(draft: Draft, stable: Revision, judged: Judgement) -> None:
     draft.update(draft.latest(stable), failing=failing)
 
 
-def _seen(monitor: str, before: Failing | None, at: datetime, sustained: timedelta, interval: timedelta) -> Failing:
-    """A gauge that was seen to fail at a time. If nobody could tell for long, two bad moments are not one bad time."""
-    silence = max(sustained, 2 * _AGAIN) + (interval + _LATE if interval else interval)
-    if before is None or at - before.seen_at > silence:
+def _seen(monitor: str, before: Failing | None, at: datetime, sustained: timedelta, apart: timedelta) -> Failing:
+    """A gauge that was seen to fail at a time. If nobody could tell for long, two bad moments are not one bad time.
+
+    Args:
+        monitor: its name.
+        before: what is known of it, if it failed before.
+        at: when it was seen to.
+        sustained: spec.watch.sustained.
+        apart: how far apart two of its answers may be.
+    """
+    if before is None or at - before.seen_at > max(sustained, 2 * _AGAIN) + apart:
         return Failing(monitor=monitor, since=at, seen_at=at)
     if at - before.seen_at >= sustained / _NOTES:
         return before.model_copy(update={"seen_at": at})
     return before
 
 
-def _interval(draft: Draft, name: str) -> timedelta:
-    """How seldom a gauge is read, where it is not at each round."""
+class _Rhythm(NamedTuple):
+    """How a gauge is read that is not read at each round."""
+
+    interval: timedelta = timedelta(0)
+    """How seldom."""
+    late: timedelta = timedelta(0)
+    """How much later than that an answer may come."""
+
+
+def _rhythm(draft: Draft, name: str) -> _Rhythm:
     monitors = (draft.world.monitor(use) for use in draft.world.spec.monitors if use.name == name)
-    found = [(_looking(m), m.interval) for m in monitors if m is not None]
-    spans = [watch.every if watch is not None else interval for watch, interval in found]
-    return max((span for span in spans if span is not None), default=timedelta(0))
+    return max((_rhythm_of(monitor) for monitor in monitors if monitor is not None), default=_Rhythm())
+
+
+def _rhythm_of(monitor: ModelMonitorSpec) -> _Rhythm:
+    if (look := _looking(monitor)) is not None:
+        return _Rhythm(look.every)  # looks have their moments, however late they are taken
+    if monitor.interval is None:
+        return _Rhythm()
+    asked = monitor.webhook
+    tries = asked.timeout * (asked.retries + 1) if asked is not None else timedelta(0)
+    return _Rhythm(monitor.interval, _LATE + tries)
 
 
 def _breach(draft: Draft, item: Failing, result: MonitorResult) -> None:
