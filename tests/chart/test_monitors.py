@@ -16,7 +16,8 @@ from sluice.api.verdict import Verdict
 from sluice.core import gates, promql
 from sluice.edges.performance import question
 from sluice.monitor.contract import PerformanceRequest
-from sluice.monitor.performance import GROUPS, Graded, Yardstick, appraise
+from sluice.monitor.grading import GROUPS, Graded, Yardstick
+from sluice.monitor.performance import appraise
 from tests.chart.helm import ROOT, Manifest, named, render
 from tests.unit.core.examples import evaluation
 

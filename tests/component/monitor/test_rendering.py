@@ -20,10 +20,11 @@ from sluice.monitor.comparison import ColumnKind, match_columns
 from sluice.monitor.contract import PerformanceAnswer, PerformanceRequest
 from sluice.monitor.evidence import Evidence, ReportState
 from sluice.monitor.exhibit import Columns, Exhibit, Grades, RenderJob, exhibits
-from sluice.monitor.performance import Graded, measure
+from sluice.monitor.grading import Graded
 from sluice.monitor.presets import MOST_CLASSES, performance
 from sluice.monitor.renderer import Renderer, RendererError
 from sluice.monitor.rendering import escape_data, render, report
+from sluice.monitor.scoring import measure
 from sluice.monitor.tally import Tally
 from sluice.monitor.telemetry import Metrics
 from sluice.monitor.vector import WIDE

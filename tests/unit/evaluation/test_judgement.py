@@ -20,8 +20,9 @@ from sluice.evaluation.question import Question
 from sluice.evaluation.requests import plan
 from sluice.evaluation.result import Judged
 from sluice.evaluation.trouble import EvaluationError
+from sluice.monitor.grading import UngradedError, Yardstick, grade
 from sluice.monitor.payload import Table
-from sluice.monitor.performance import UngradedError, Yardstick, grade, measure
+from sluice.monitor.scoring import measure
 from tests.unit.evaluation.examples import golden, question
 
 ROWS = 600

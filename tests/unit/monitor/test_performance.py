@@ -20,20 +20,13 @@ from sklearn import metrics
 from sluice.api.measure import PerformanceMetric
 from sluice.api.verdict import Verdict
 from sluice.monitor.cloudevents import Key
+from sluice.monitor.grading import GROUPS, Graded, UngradedError, Yardstick, grade
 from sluice.monitor.origin import Origins
 from sluice.monitor.outcome import Outcomes, gather, truth
 from sluice.monitor.payload import Table
-from sluice.monitor.performance import (
-    GROUPS,
-    Graded,
-    UngradedError,
-    Yardstick,
-    appraise,
-    grade,
-    measure,
-    places,
-)
+from sluice.monitor.performance import appraise
 from sluice.monitor.reservoir import MAX_TEXT, OTHER
+from sluice.monitor.scoring import measure, places
 from sluice.monitor.store import Store
 from sluice.monitor.verdict import Reason
 from sluice.monitor.window import Column, Frame

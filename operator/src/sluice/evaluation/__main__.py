@@ -22,7 +22,7 @@ from sluice.evaluation.judgement import Marked
 from sluice.evaluation.question import Question
 from sluice.evaluation.result import Judged
 from sluice.evaluation.trouble import EvaluationError
-from sluice.monitor.performance import UngradedError
+from sluice.monitor.grading import UngradedError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

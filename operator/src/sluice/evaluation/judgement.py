@@ -21,8 +21,9 @@ from sluice.evaluation.question import Question
 from sluice.evaluation.requests import Request
 from sluice.evaluation.result import Figure, Judged, Slice
 from sluice.evaluation.trouble import EvaluationError
+from sluice.monitor.grading import UngradedError, Yardstick, grade
 from sluice.monitor.outcome import Outcomes
-from sluice.monitor.performance import Appraisal, UngradedError, Yardstick, appraise, grade
+from sluice.monitor.performance import Appraisal, appraise
 from sluice.monitor.performance import Figure as Estimate
 from sluice.monitor.verdict import Reason
 

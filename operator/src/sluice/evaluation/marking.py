@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sluice.evaluation.requests import Request
+from sluice.monitor.grading import UngradedError
 from sluice.monitor.outcome import Outcomes, gather, truth
 from sluice.monitor.payload import Table
-from sluice.monitor.performance import UngradedError
 from sluice.monitor.reservoir import Chunk, Layout, LayoutFullError, Reservoir
 
 

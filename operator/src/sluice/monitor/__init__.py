@@ -17,6 +17,9 @@ Its own process and image; the operator talks to it over HTTP only. Events flow 
 ``verdict``                  the decision: pure, from columns and a rule to one of four words
 ``contract``                 the JSON of ``POST /v1/drift``
 ``drift``                    from a question to its answer: gathers rows, judges in a thread
+``grading``, ``scoring``     answers beside the truth, as numbers; the metrics of them: pure
+``performance``              how sure a metric is, and the decision by its limits: pure
+``appraisal``                from a question about performance to its answer
 ``evidence``, ``exhibit``    reports by id: queued, stored with a digest, the oldest making room
 ``renderer``                 the process that renders, begun on demand and ended when idle
 ``rendering``                the only module that imports Evidently; runs in that process

@@ -17,8 +17,9 @@ from sluice.monitor.cloudevents import Key
 from sluice.monitor.contract import PerformanceAnswer, PerformanceRequest
 from sluice.monitor.evidence import Evidence
 from sluice.monitor.exhibit import Grades
+from sluice.monitor.grading import UngradedError, Yardstick, grade
 from sluice.monitor.outcome import Outcomes, gather
-from sluice.monitor.performance import UngradedError, Yardstick, appraise, grade
+from sluice.monitor.performance import appraise
 from sluice.monitor.spool import Spool
 from sluice.monitor.standing import Standing
 from sluice.monitor.store import Held, Store

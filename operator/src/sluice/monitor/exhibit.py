@@ -10,7 +10,7 @@ import numpy as np
 
 from sluice.api.measure import PerformanceMetric
 from sluice.monitor.comparison import ColumnPair
-from sluice.monitor.performance import Graded
+from sluice.monitor.grading import Graded
 from sluice.monitor.verdict import ColumnVerdict
 
 

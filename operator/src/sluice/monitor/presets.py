@@ -28,7 +28,8 @@ from evidently.presets import ClassificationPreset, RecsysPreset, RegressionPres
 
 from sluice.api.measure import Task
 from sluice.monitor.exhibit import Grades
-from sluice.monitor.performance import Graded, places
+from sluice.monitor.grading import Graded
+from sluice.monitor.scoring import places
 
 TRUTH = "label"
 ANSWER = "answer"
